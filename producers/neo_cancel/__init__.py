@@ -1,0 +1,32 @@
+"""Enqueue order cancels for Kotak Neo and learn what truly became of every order."""
+
+from neo_cancel.bulk import BulkStatus
+from neo_cancel.client import BulkHandle, CancelProducer, OrderHandle
+from neo_cancel.errors import (
+    InvalidOrderError,
+    LedgerRefusedError,
+    LedgerUnavailableError,
+    NeoCancelError,
+    UnknownOrderError,
+    WaitTimeoutError,
+)
+from neo_cancel.messages import CancelOrder, Lane, Variety
+from neo_cancel.record import OrderRecord, Status
+
+__all__ = [
+    "BulkHandle",
+    "BulkStatus",
+    "CancelOrder",
+    "CancelProducer",
+    "InvalidOrderError",
+    "Lane",
+    "LedgerRefusedError",
+    "LedgerUnavailableError",
+    "NeoCancelError",
+    "OrderHandle",
+    "OrderRecord",
+    "Status",
+    "UnknownOrderError",
+    "Variety",
+    "WaitTimeoutError",
+]

@@ -1,0 +1,56 @@
+-- Accept orders of one account: records, queue entry and message in one step.
+--
+-- KEYS[1]  queue list of the lane, read by Celery           list
+-- KEYS[2]  what waits in that queue (score: accepted, ms)   sorted set
+-- KEYS[3]  members of the batch, or '' for none             list
+-- KEYS[4...]  the orders' records                           string
+-- ARGV[1]  time to live of a record and a batch, seconds
+-- ARGV[2], ARGV[3]  the message, to be joined by the server's time in ms
+-- ARGV[4]  this lane's name
+-- ARGV[5...]  the orders' documents (JSON), one per record
+--
+-- Answers one number an order: 0 accepted, 1 attached to work under way, 2 dead already.
+-- A record is "status fence owner accepted_ms maybe_sent crashes {document}".
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local DEAD = {cancelled = true, already_cancelled = true, filled = true, gone = true}
+local WORKING = {queued = true, sending = true, verifying = true, waiting = true}
+local answers, waiting, members, wanted = {}, {}, {}, false
+
+for i = 4, #KEYS do
+  local document = ARGV[i + 1]
+  local fresh = 'queued 0 - ' .. now .. ' 0 0 ' .. document
+  local old = redis.call('SET', KEYS[i], fresh, 'NX', 'GET', 'EX', ARGV[1])
+  local name = string.match(KEYS[i], '^nc:order:(.*)$')
+  members[#members + 1] = name
+  answers[i - 3] = 0
+  if not old then
+    wanted = true
+    waiting[#waiting + 1] = now
+    waiting[#waiting + 1] = name
+  else
+    local status, fence, owner, _, sent, crashes, before = string.match(old, '^(%S+) (%d+) (%S+) (%d+) (%d) (%d+) (.*)$')
+    if DEAD[status] then
+      answers[i - 3] = 2
+    elseif WORKING[status] then
+      answers[i - 3] = 1
+      -- Asked for again with more urgency: the message goes to the faster lane, too, and claim lets the first one win.
+      if ARGV[4] == 'risk' and cjson.decode(before).lane ~= 'risk' then wanted = true end
+    else
+      -- Ended, but the order may still work: a new job, which knows that a cancel may have been sent before.
+      redis.call('SET', KEYS[i], 'queued ' .. fence .. ' - ' .. now .. ' ' .. sent .. ' 0 ' .. document, 'EX', ARGV[1])
+      redis.call('ZREM', 'nc:watch', name)
+      wanted = true
+      waiting[#waiting + 1] = now
+      waiting[#waiting + 1] = name
+    end
+  end
+end
+
+if #waiting > 0 then redis.call('ZADD', KEYS[2], unpack(waiting)) end
+if wanted then redis.call('LPUSH', KEYS[1], ARGV[2] .. now .. ARGV[3]) end
+if KEYS[3] ~= '' then
+  redis.call('RPUSH', KEYS[3], unpack(members))
+  redis.call('EXPIRE', KEYS[3], ARGV[1])
+end
+return answers
