@@ -1,7 +1,8 @@
 """Enqueue order cancels for Kotak Neo and learn what truly became of every order."""
 
+from neo_cancel.aio import AsyncBulkHandle, AsyncCancelProducer, AsyncOrderHandle
 from neo_cancel.bulk import BulkStatus
-from neo_cancel.client import BulkHandle, CancelProducer, OrderHandle
+from neo_cancel.client import CancelProducer
 from neo_cancel.errors import (
     InvalidOrderError,
     LedgerRefusedError,
@@ -10,10 +11,14 @@ from neo_cancel.errors import (
     UnknownOrderError,
     WaitTimeoutError,
 )
+from neo_cancel.handles import BulkHandle, OrderHandle
 from neo_cancel.messages import CancelOrder, Lane, Variety
 from neo_cancel.record import OrderRecord, Status
 
 __all__ = [
+    "AsyncBulkHandle",
+    "AsyncCancelProducer",
+    "AsyncOrderHandle",
     "BulkHandle",
     "BulkStatus",
     "CancelOrder",

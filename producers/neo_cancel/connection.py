@@ -1,5 +1,6 @@
 """Redis clients from one URL: redis, rediss, unix and sentinel, with time-outs that end."""
 
+import re
 from collections.abc import Callable
 from typing import Any, Final
 from urllib.parse import parse_qs, unquote, urlsplit, urlunsplit
@@ -8,7 +9,7 @@ import redis
 import redis.asyncio
 from redis.asyncio.retry import Retry as AsyncRetry
 from redis.asyncio.sentinel import Sentinel as AsyncSentinel
-from redis.backoff import ExponentialWithJitterBackoff
+from redis.backoff import ExponentialWithJitterBackoff, NoBackoff
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
@@ -18,18 +19,33 @@ __all__ = ["connect", "connect_async", "shown_url"]
 
 _SCHEMES: Final = ("redis", "rediss", "unix", "sentinel")
 _KEEPALIVE_SECONDS: Final = 5
+_SENTINEL_TIMEOUT_SECONDS: Final = 0.4
+_HOSTS: Final = re.compile(r"(?:(?:[\w.-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?(?:,|$))*", re.ASCII)
 
 
 def shown_url(url: str) -> str:
-    """Write a URL so that it may be logged: no password, no query."""
-    parts = urlsplit(url)
-    host = parts.netloc.rpartition("@")[2]
-    return urlunsplit((parts.scheme, host, parts.path, "", ""))
+    """Write a URL so that it may be logged: no password, no query, nothing that may be a spilt part of a password."""
+    scheme, separator, rest = url.partition("://")
+    if not separator or not scheme.isalnum():
+        return "..."
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return f"{scheme}://..."
+    hosts = parts.netloc.rpartition("@")[2]
+    # A password with an unescaped / ? # or @ in it spills into what looks like host, path or query.
+    spilt = "@" in rest[len(parts.netloc) :] or parts.fragment or not _HOSTS.fullmatch(hosts)
+    return f"{scheme}://..." if spilt else urlunsplit((parts.scheme, hosts, parts.path, "", ""))
 
 
 def _checked(url: str) -> str:
-    if urlsplit(url).scheme not in _SCHEMES:
+    if not isinstance(url, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise InvalidOrderError("redis_url", url, "must be a string")
+    if url.partition("://")[0] not in _SCHEMES:
         raise InvalidOrderError("redis_url", shown_url(url), f"must start with one of {', '.join(_SCHEMES)}://")
+    if shown_url(url).endswith("://..."):
+        rule = "is no Redis URL; special characters in a password must be percent-encoded"
+        raise InvalidOrderError("redis_url", shown_url(url), rule)
     return url
 
 
@@ -50,26 +66,36 @@ def connect(url: str, *, socket_timeout_seconds: float = 1.0) -> "redis.Redis":
     """
     retry = Retry(ExponentialWithJitterBackoff(base=0.05, cap=0.2), 1)
     options = _options(socket_timeout_seconds, retry)
-    return _open(_checked(url), options, redis.Redis.from_url, Sentinel)
+    client: redis.Redis = _open(_checked(url), options, redis.Redis.from_url, Sentinel)  # pyright: ignore[reportUnknownArgumentType]
+    return client
 
 
 def connect_async(url: str, *, socket_timeout_seconds: float = 1.0, retries: int = 1) -> "redis.asyncio.Redis":
     """Make the same for an event loop."""
     retry = AsyncRetry(ExponentialWithJitterBackoff(base=0.05, cap=1.0), retries)
     options = _options(socket_timeout_seconds, retry)
-    return _open(_checked(url), options, redis.asyncio.Redis.from_url, AsyncSentinel)
+    client: redis.asyncio.Redis = _open(_checked(url), options, redis.asyncio.Redis.from_url, AsyncSentinel)  # pyright: ignore[reportUnknownArgumentType]
+    return client
 
 
 def _open(url: str, options: dict[str, Any], from_url: Callable[..., Any], sentinel: Callable[..., Any]) -> Any:
     try:
         parts = urlsplit(url)
+        if parts.scheme == "unix":
+            options = {name: value for name, value in options.items() if name != "socket_keepalive"}
         if parts.scheme != "sentinel":
-            return from_url(url, **options)
+            client = from_url(url, **options)
+            # Built once for the check alone: an unknown option in the query would surface at the first call.
+            client.connection_pool.connection_class(**client.connection_pool.connection_kwargs)
+            return client
         credentials, _, hosts = parts.netloc.rpartition("@")
         username, _, password = credentials.partition(":")
         nodes = [_host_and_port(node) for node in hosts.split(",")]
         database = int(parse_qs(parts.query).get("db", ["0"])[0])
-        asked = sentinel(nodes, socket_timeout=options["socket_timeout"])
+        # Each is asked once; the next one answers for it. Three dead ones still end within 3 s.
+        brief = dict.fromkeys(("socket_timeout", "socket_connect_timeout"), _SENTINEL_TIMEOUT_SECONDS)
+        once = type(options["retry"])(NoBackoff(), 0)
+        asked = sentinel(nodes, sentinel_kwargs={**brief, "retry": once})
         return asked.master_for(
             parts.path.strip("/") or "mymaster",
             username=unquote(username) or None,
@@ -77,8 +103,8 @@ def _open(url: str, options: dict[str, Any], from_url: Callable[..., Any], senti
             db=database,
             **options,
         )
-    except ValueError as error:
-        raise InvalidOrderError("redis_url", shown_url(url), f"is no Redis URL: {error}") from None
+    except (ValueError, TypeError):
+        raise InvalidOrderError("redis_url", shown_url(url), "is no Redis URL, or has an unknown option") from None
 
 
 def _host_and_port(node: str) -> tuple[str, int]:

@@ -12,6 +12,9 @@ nc:watch                  sorted set  permanent          orders that ended unkno
 nc:events                 stream      about 20,000       "ended": lines of "UCC:NUMBER status"
 nc:parked                 list        about 10,000       messages nobody could read, with the reason
 nc:counters               hash        permanent          what happened how often, over all workers
+nc:pace:UCC               list        seconds            when an account sent, over all workers
+nc:pace:UCC:risk          string      under 2 s          a risk cancel of the account waits for its turn
+nc:pace:UCC:slow          hash        60 s               how much the broker's complaints slow the account
 
 Every step that must be atomic is one Lua script in `lua/`, its keys and arguments explained at its head. A record is read by
 OrderRecord.decode and written by nobody but the scripts. The header before the JSON document is all that scripts look at.
@@ -135,18 +138,14 @@ def enqueue_call(chunk: Sequence[CancelOrder], *, batch: str | None, ttl_seconds
 
 
 def requeue_call(
-    *, lane: str, ucc: str, owner: str, orders: Sequence[tuple[str, int, str | None, Mapping[str, Any]]], crashed: bool
+    *, lane: str, ucc: str, owner: str, orders: Sequence[tuple[str, int, Mapping[str, Any]]], crashed: bool
 ) -> ScriptCall:
-    """Put orders back into a queue: (order number, fence and owner it must still have, document) for each."""
-    documents = [json.dumps(document) for _, _, _, document in orders]
-    before, after = envelope(ucc=ucc, lane=lane, orders=documents)
-    expected: list[Any] = []
-    for _, fence, holder, _ in orders:
-        expected += (fence, holder or "-")
+    """Put orders back into a queue: (order number, fence it must still have, document) for each; `owner` "-" for nobody."""
+    before, after = envelope(ucc=ucc, lane=lane, orders=[json.dumps(document) for _, _, document in orders])
     return ScriptCall(
         "requeue",
-        [lane, queued_key(lane), held_key(owner), *(order_key(ucc, number) for number, _, _, _ in orders)],
-        [before, after, int(crashed), *expected],
+        [lane, queued_key(lane), held_key(owner), *(order_key(ucc, number) for number, _, _ in orders)],
+        [before, after, int(crashed), owner, *(fence for _, fence, _ in orders)],
     )
 
 

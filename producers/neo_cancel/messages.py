@@ -185,7 +185,7 @@ def envelope(*, ucc: str, lane: str, orders: Sequence[str], batch: str | None = 
     chunk = f'{head[:-1]}, "orders": [{", ".join(orders)}]}}'
     message_id = new_id()
     shown = f"{ucc} {len(orders)} {'order' if len(orders) == 1 else 'orders'} {lane}"
-    message = {
+    message: dict[str, Any] = {
         "body": f"[[{chunk}], {{}}, {_EMBED}]",
         "content-encoding": "utf-8",
         "content-type": "application/json",

@@ -1,6 +1,6 @@
 """Redis errors become our own in this one place."""
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 from redis import exceptions
@@ -11,7 +11,7 @@ __all__ = ["translated"]
 
 
 @contextmanager
-def translated(address: str) -> Iterator[None]:
+def translated(address: str) -> Generator[None]:
     """Say what went wrong with Redis at `address`, which holds no password."""
     try:
         yield

@@ -6,8 +6,8 @@
 -- ARGV[1]  the worker's id
 -- ARGV[2]  the lane the wake-up call came through
 --
--- Answers one text an order: the record as claimed, '' for one that is ended or in living hands,
--- 'missing' for one the ledger does not know.
+-- Answers one text an order: the record as claimed (also one this worker claimed before), '' for one that has ended or is in
+-- other hands, 'missing' for one the ledger does not know.
 local values = redis.call('MGET', unpack(KEYS, 4))
 local answers, names = {}, {}
 for i, value in ipairs(values) do
@@ -20,6 +20,8 @@ for i, value in ipairs(values) do
       answers[i] = 'sending ' .. (fence + 1) .. ' ' .. ARGV[1] .. ' ' .. accepted .. ' ' .. rest
       redis.call('SET', KEYS[i + 3], answers[i], 'KEEPTTL')
       names[#names + 1] = name
+    elseif owner == ARGV[1] then
+      answers[i] = value
     else
       answers[i] = ''
       -- Held by somebody in the slower lane: tell the holder that it has become urgent.

@@ -38,6 +38,8 @@ for i = 4, #KEYS do
       if ARGV[4] == 'risk' and cjson.decode(before).lane ~= 'risk' then wanted = true end
     else
       -- Ended, but the order may still work: a new job, which knows that a cancel may have been sent before.
+      local first = cjson.decode(before).first_sent_at
+      if first then document = string.sub(document, 1, -2) .. ', "first_sent_at": ' .. first .. '}' end
       redis.call('SET', KEYS[i], 'queued ' .. fence .. ' - ' .. now .. ' ' .. sent .. ' 0 ' .. document, 'EX', ARGV[1])
       redis.call('ZREM', 'nc:watch', name)
       wanted = true

@@ -28,7 +28,7 @@ for i = 1, #KEYS - 3 do
     redis.call('SET', KEYS[i + 3], new, 'EX', ARGV[2])
     answers[i] = 1
     if new_owner == '-' then
-      ended[#ended + 1] = name .. ' ' .. new_status
+      if new_status ~= status then ended[#ended + 1] = name .. ' ' .. new_status end
       -- The queue entry outlives a claim only where the server lost the claim itself.
       if fence > newer then
         redis.call('ZREM', 'nc:queued:risk', name)

@@ -1,0 +1,91 @@
+"""Celery's options, each with the loss or the delay it prevents. Nothing in a strategy's environment is obeyed."""
+
+from typing import Any
+from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
+
+from kombu import Exchange, Queue
+
+from config.settings import Settings
+from neo_cancel.messages import Lane
+
+__all__ = ["celery_options"]
+
+
+def celery_options(settings: Settings) -> dict[str, Any]:
+    """Make the options of the worker's Celery app."""
+    url, master = _for_celery(settings.resolved_redis_url)
+    transport: dict[str, Any] = {
+        # Recovery through the ledger is faster; this is for messages that were sent by hand and never claimed.
+        "visibility_timeout": 30,
+        "unacked_restore_interval": 1,
+        "unacked_restore_throttle": 1,
+        "unacked_mutex_expire": 10,
+        # Applications that share these keys restore each other's messages.
+        "unacked_key": "nc:unacked",
+        "unacked_index_key": "nc:unacked_index",
+        "unacked_mutex_key": "nc:unacked_mutex",
+        "priority_steps": [0],
+        "socket_timeout": 5,
+        "socket_connect_timeout": 2,
+        "socket_keepalive": True,
+        "health_check_interval": 5,
+        "max_connections": 256,
+        "body_encoding": "utf-8",
+        "client_name": "neo-cancel",
+    }
+    if master:
+        transport["master_name"] = master
+    return {
+        # Both set: CELERY_BROKER_URL in the environment must not win.
+        "broker_url": url,
+        "broker_read_url": url,
+        "broker_write_url": url,
+        "broker_transport_options": transport,
+        "broker_transport": f"worker.transport:{'GatedSentinelTransport' if master else 'GatedTransport'}",
+        "broker_connection_retry_on_startup": True,
+        "broker_connection_max_retries": None,
+        "broker_channel_error_retry": True,
+        "broker_pool_acquire_timeout": 2,
+        "result_backend": url,
+        "result_backend_transport_options": {"master_name": master} if master else {},
+        "result_expires": settings.time_to_live,
+        "redis_socket_timeout": 5,
+        "redis_socket_connect_timeout": 2,
+        "redis_socket_keepalive": True,
+        "redis_backend_health_check_interval": 5,
+        "task_queues": [Queue(lane, Exchange(""), routing_key=lane) for lane in map(str, Lane)],
+        "task_default_queue": str(Lane.ROUTINE),
+        "task_create_missing_queues": False,
+        "task_acks_late": True,
+        "task_reject_on_worker_lost": True,
+        "task_serializer": "json",
+        "accept_content": ["json"],
+        "result_accept_content": ["json"],
+        "worker_prefetch_multiplier": 1,
+        "worker_enable_prefetch_count_reduction": False,
+        "worker_cancel_long_running_tasks_on_connection_loss": False,
+        "worker_hijack_root_logger": False,
+        "worker_redirect_stdouts": False,
+        "worker_disable_rate_limits": True,
+        "worker_send_task_events": True,
+        "task_send_sent_event": False,
+    }
+
+
+def _for_celery(url: str) -> tuple[str, str | None]:
+    """Write a URL the way kombu wants it: sentinels one by one with the master's name apart, certificates checked."""
+    parts = urlsplit(url)
+    if parts.scheme == "rediss" and "ssl_cert_reqs" not in parse_qs(parts.query):
+        # A bare rediss:// checks no certificate in kombu.
+        query = "&".join(filter(None, [parts.query, urlencode({"ssl_cert_reqs": "required"})]))
+        return urlunsplit(parts._replace(query=query)), None
+    if parts.scheme == "unix":
+        return f"redis+socket://{parts.path}", None
+    if parts.scheme != "sentinel":
+        return url, None
+    credentials, at, hosts = parts.netloc.rpartition("@")
+    database = parse_qs(parts.query).get("db", ["0"])[0]
+    return (
+        ";".join(f"sentinel://{credentials}{at}{node}/{database}" for node in hosts.split(",")),
+        parts.path.strip("/") or "mymaster",
+    )

@@ -1,0 +1,121 @@
+"""Settings from the environment (NEO_CANCEL_...) and the accounts file, read once where a process starts."""
+
+import json
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+__all__ = ["Account", "ConfigurationError", "Settings", "load_accounts", "load_settings"]
+
+LOCAL_REDIS_URL_FILE = Path("var/redis-url")
+
+
+class ConfigurationError(Exception):
+    """A setting is missing or wrong; the message names it and says what to do, without its value if that is a secret."""
+
+
+class Account(BaseModel):
+    """One client account. `base_url` is what the broker's login reply gave; `sid` and `auth` are the session's tokens.
+
+    `orders_per_second` and `verify` override the process's settings; None takes those. A rate of 0 is no limit.
+    """
+
+    model_config = {"extra": "forbid", "frozen": True}
+
+    base_url: Annotated[str, Field(pattern=r"^https?://")]
+    sid: SecretStr
+    auth: SecretStr
+    orders_per_second: Annotated[float, Field(ge=0)] | None = None
+    verify: bool | None = None
+
+
+class Settings(BaseSettings):
+    """Every setting of a worker. Durations in seconds."""
+
+    model_config = SettingsConfigDict(env_prefix="NEO_CANCEL_", frozen=True, extra="ignore")
+
+    redis_url: str | None = Field(None, description="redis, rediss, unix or sentinel; None: the embedded server")
+    accounts_file: Path = Field(Path("var/accounts.json"), description="JSON object: account (UCC) -> Account")
+
+    orders_per_second: float = Field(
+        8.0, ge=0, description="order calls of one account in any rolling second; 0: no limit"
+    )
+    reads_per_second: float = Field(5.0, gt=0, description="order-book reads of one account")
+    calls_at_once: int = Field(64, ge=1, description="calls in flight of one process")
+    account_calls_at_once: int = Field(32, ge=1, description="calls in flight of one account in one process")
+    connect_timeout: float = Field(2.0, gt=0)
+    read_timeout: float = Field(4.0, gt=0)
+    write_timeout: float = Field(2.0, gt=0)
+    call_timeout: float = Field(6.0, gt=0, description="a cancel, from connecting to the last byte")
+    book_timeout: float = Field(8.0, gt=0, description="an order-book read")
+
+    verify: bool = Field(True, description="check every acknowledged cancel in the order book")
+    verification_window: float = Field(
+        10.0, ge=0, description="how long the book is waited for before the reply stands"
+    )
+    watch_interval: float = Field(5.0, gt=0, description="between two looks at an order that ended unknown")
+    backoff: float = Field(0.1, gt=0, description="the first pause between tries is random between 0 and this")
+    backoff_most: float = Field(5.0, gt=0)
+
+    lease: float = Field(3.0, ge=0.5, description="how long the others wait for a worker that says nothing")
+    gather: float = Field(0.01, ge=0, description="least time between two writes to the ledger")
+    time_to_live: int = Field(7 * 86_400, ge=60, description="how long records are kept")
+    shutdown: float = Field(8.0, gt=0, description="how long calls in flight may take to end at shutdown")
+
+    threads: int = Field(64, ge=1, description="messages in work at once in one process")
+    log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+    metrics_port: int = Field(0, ge=0, le=65535, description="Prometheus metrics on loopback; 0: none")
+
+    @cached_property
+    def resolved_redis_url(self) -> str:
+        """The server to use: the configured one, else the embedded one that is running here.
+
+        Raises ConfigurationError when there is neither.
+        """
+        if self.redis_url:
+            return self.redis_url
+        try:
+            return LOCAL_REDIS_URL_FILE.read_text().strip()
+        except FileNotFoundError:
+            raise ConfigurationError(
+                "no Redis: set NEO_CANCEL_REDIS_URL, or start the embedded server with `make up`"
+            ) from None
+
+
+def load_settings() -> Settings:
+    """Read the environment. Raises ConfigurationError naming the variable and the rule."""
+    try:
+        return Settings()  # pyright: ignore[reportCallIssue]
+    except ValidationError as error:
+        raise ConfigurationError(_told(error, "NEO_CANCEL_")) from None
+
+
+def load_accounts(path: Path) -> dict[str, Account]:
+    """Read the accounts file. Raises ConfigurationError naming file, account and rule, never a token."""
+    try:
+        said: Any = json.loads(path.read_text())
+    except OSError as error:
+        raise ConfigurationError(f"accounts file {path}: {error.strerror}") from None
+    except ValueError as error:
+        raise ConfigurationError(f"accounts file {path} is no JSON: {type(error).__name__}") from None
+    if not isinstance(said, dict):
+        raise ConfigurationError(f"accounts file {path}: must be a JSON object of accounts")
+    accounts: dict[str, Account] = {}
+    for ucc, about in said.items():  # pyright: ignore[reportUnknownVariableType]
+        try:
+            accounts[str(ucc)] = Account.model_validate(about)  # pyright: ignore[reportUnknownArgumentType]
+        except ValidationError as error:
+            raise ConfigurationError(f"accounts file {path}, account {ucc}: {_told(error, '')}") from None
+    return accounts
+
+
+def _told(error: ValidationError, prefix: str) -> str:
+    """Say what is wrong without the value: it may be a token."""
+    told = [
+        f"{prefix}{'.'.join(map(str, part['loc'])).upper() if prefix else '.'.join(map(str, part['loc']))}: {part['msg']}"
+        for part in error.errors(include_input=False, include_url=False)
+    ]
+    return "; ".join(told)

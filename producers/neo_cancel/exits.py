@@ -1,0 +1,55 @@
+"""Exit codes of the command, and what it says when something goes wrong."""
+
+import json
+import sys
+from enum import IntEnum
+
+from neo_cancel.errors import (
+    InvalidOrderError,
+    LedgerRefusedError,
+    LedgerUnavailableError,
+    NeoCancelError,
+    WaitTimeoutError,
+)
+
+__all__ = ["ExitCode", "complain", "exit_code_of"]
+
+
+class ExitCode(IntEnum):
+    """What a program may read from the exit code."""
+
+    NONE_MAY_WORK = 0
+    """No order may still work; without --wait: everything was accepted."""
+    SOME_MAY_WORK = 1
+    """An order may still work: not final yet, time-out, refused, unknown; rows left out; output cut off."""
+    USAGE = 2
+    """Bad input or usage: nothing was sent."""
+    INFRASTRUCTURE = 3
+    """Redis cannot be reached or refuses."""
+    INTERRUPTED = 130
+    """Ctrl-C: what was accepted goes on."""
+
+
+def exit_code_of(error: Exception) -> ExitCode:
+    """Say which exit code an error means."""
+    if isinstance(error, WaitTimeoutError):
+        return ExitCode.SOME_MAY_WORK
+    if isinstance(error, LedgerUnavailableError | LedgerRefusedError):
+        return ExitCode.INFRASTRUCTURE
+    return ExitCode.USAGE if isinstance(error, NeoCancelError) else ExitCode.INFRASTRUCTURE
+
+
+def complain(
+    message: str, *, kind: str, as_json: bool, error: Exception | None = None, line: int | None = None
+) -> None:
+    """Write one line on standard error: for people, or an object for programs."""
+    if not as_json:
+        where = "" if line is None else f"line {line}: "
+        sys.stderr.write(f"neo-cancel: {where}{' '.join(message.split())}\n")
+        return
+    said: dict[str, object] = {"error": kind, "message": message}
+    if line is not None:
+        said["line"] = line
+    if isinstance(error, InvalidOrderError):
+        said |= {"field": error.field, "value": error.value, "rule": error.rule}
+    sys.stderr.write(json.dumps(said, default=repr) + "\n")

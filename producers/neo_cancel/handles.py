@@ -1,0 +1,119 @@
+"""Handles: one order's cancel, or a bulk's, to ask about and to wait for."""
+
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+from neo_cancel.bulk import BulkStatus
+from neo_cancel.errors import WaitTimeoutError
+from neo_cancel.record import OrderRecord
+
+__all__ = ["BulkHandle", "OrderHandle", "Records", "bulk_timeout", "order_timeout"]
+
+
+class Records(Protocol):
+    """Where a handle's answers come from."""
+
+    def look_up(self, ucc: str, order_number: str) -> OrderRecord:
+        """Read the record of one order."""
+        ...
+
+    def read_records(self, names: Sequence[str]) -> list[OrderRecord | None]:
+        """Read the records of orders named UCC:ORDER_NUMBER."""
+        ...
+
+    def results(self, names: Sequence[str], timeout_seconds: float | None = None) -> Iterator[OrderRecord]:
+        """Yield each named order's record once, as it becomes final."""
+        ...
+
+
+class OrderHandle:
+    """One order's cancel, to ask about and to wait for."""
+
+    def __init__(self, records: Records, ucc: str, order_number: str) -> None:
+        self._records = records
+        self.ucc, self.order_number = ucc, order_number
+
+    def __repr__(self) -> str:
+        return f"OrderHandle({self.ucc}:{self.order_number})"
+
+    def status(self) -> OrderRecord:
+        """Read what is known now. Raises UnknownOrderError where the ledger holds no such order."""
+        return self._records.look_up(self.ucc, self.order_number)
+
+    def wait(self, timeout_seconds: float | None = None) -> OrderRecord:
+        """Wait until the order is final, for ever with None. Raises WaitTimeoutError; the order goes on.
+
+        A server that restarts meanwhile is waited for; one that is away from the start raises LedgerUnavailableError.
+        """
+        for record in self._records.results([f"{self.ucc}:{self.order_number}"], timeout_seconds):
+            return record
+        current = self.status()
+        if current.is_final:
+            return current
+        raise order_timeout(current, timeout_seconds)
+
+
+class BulkHandle:
+    """Many orders' cancels, `names` being the orders as UCC:ORDER_NUMBER.
+
+    `duplicates` were collapsed, `attached` were under way already, `answered` were dead already; all 0 for a bulk asked
+    for by its id.
+    """
+
+    def __init__(
+        self,
+        records: Records,
+        batch: str,
+        names: Sequence[str],
+        *,
+        duplicates: int = 0,
+        attached: int = 0,
+        answered: int = 0,
+    ) -> None:
+        self._records = records
+        self.batch, self.names = batch, tuple(names)
+        self.duplicates, self.attached, self.answered = duplicates, attached, answered
+
+    def __repr__(self) -> str:
+        return f"BulkHandle({self.batch}, {len(self.names)} orders)"
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def status(self) -> BulkStatus:
+        """Count the orders per status now."""
+        return BulkStatus.of(self.records())
+
+    def records(self) -> list[OrderRecord | None]:
+        """Read every order's record, in the order of the bulk; None for one past its time to live."""
+        return self._records.read_records(self.names)
+
+    def results(self, timeout_seconds: float | None = None) -> Iterator[OrderRecord]:
+        """Yield each order's record once, as it becomes final; end when all did or the time is up."""
+        return self._records.results(self.names, timeout_seconds)
+
+    def __iter__(self) -> Iterator[OrderRecord]:
+        return self.results()
+
+    def wait(self, timeout_seconds: float | None = None) -> BulkStatus:
+        """Wait until every order is final, for ever with None. Raises WaitTimeoutError; the orders go on.
+
+        A server that restarts meanwhile is waited for; one that is away from the start raises LedgerUnavailableError.
+        """
+        final = list(self.results(timeout_seconds))
+        if len(final) == len(self.names):
+            return BulkStatus.of(final)
+        status = self.status()
+        if not status.is_ended:
+            raise bulk_timeout(status, timeout_seconds)
+        return status
+
+
+def order_timeout(current: OrderRecord, timeout_seconds: float | None) -> WaitTimeoutError:
+    """Say that one order was not final in time."""
+    return WaitTimeoutError(f"order {current.key} is still {current.status} after {timeout_seconds} s")
+
+
+def bulk_timeout(status: BulkStatus, timeout_seconds: float | None) -> WaitTimeoutError:
+    """Say how many orders of a bulk were not final in time."""
+    return WaitTimeoutError(f"{status.pending} of {status.asked} orders are not final after {timeout_seconds} s")

@@ -1,0 +1,119 @@
+"""From orders to calls of the enqueue script, grouped so that one round trip carries many. Knows no socket."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypedDict
+
+from redis.exceptions import NoScriptError
+
+from neo_cancel.bulk import distinct
+from neo_cancel.errors import InvalidOrderError
+from neo_cancel.ledger import Script, ScriptCall, enqueue_call, load_script
+from neo_cancel.messages import CancelOrder, chunks, new_id
+
+__all__ = ["BulkPlan", "Plan", "Rounds"]
+
+CALLS_AT_ONCE: Final = 20
+TEACH_AT_MOST: Final = 3
+MAX_CHUNK_SIZE: Final = 500
+ACCEPTED, ATTACHED, DEAD_ALREADY = 0, 1, 2
+
+
+class Counts(TypedDict):
+    """What became of a bulk's orders at the door."""
+
+    duplicates: int
+    attached: int
+    answered: int
+
+
+@dataclass(frozen=True, slots=True)
+class BulkPlan:
+    """A bulk before it is sent: its id, its orders' names, how many were named twice, and the calls."""
+
+    batch: str
+    names: Sequence[str]
+    duplicates: int
+    calls: Sequence[ScriptCall]
+
+    def counts(self, replies: Iterable[Sequence[int]]) -> Counts:
+        """Count what the script answered."""
+        answers = [answer for reply in replies for answer in reply]
+        return {
+            "duplicates": self.duplicates,
+            "attached": answers.count(ATTACHED),
+            "answered": answers.count(DEAD_ALREADY),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How a producer enqueues. Raises InvalidOrderError for numbers that cannot work."""
+
+    time_to_live_seconds: int
+    chunk_size: int
+
+    def __post_init__(self) -> None:
+        """Refuse what Redis or a worker could only refuse later."""
+        _check_count("time_to_live_seconds", self.time_to_live_seconds, 10**9)
+        _check_count("chunk_size", self.chunk_size, MAX_CHUNK_SIZE)
+
+    def one(self, order: CancelOrder) -> list[ScriptCall]:
+        """Plan a single cancel."""
+        distinct([order])
+        return [enqueue_call([order], batch=None, ttl_seconds=self.time_to_live_seconds)]
+
+    def many(self, orders: Iterable[CancelOrder]) -> BulkPlan:
+        """Plan a bulk. Raises InvalidOrderError for an empty one."""
+        kept, duplicates = distinct(orders)
+        batch = new_id()
+        calls = [
+            enqueue_call(chunk, batch=batch, ttl_seconds=self.time_to_live_seconds)
+            for chunk in chunks(kept, self.chunk_size)
+        ]
+        return BulkPlan(batch, [f"{order.ucc}:{order.order_number}" for order in kept], duplicates, calls)
+
+
+class Rounds:
+    """The calls of one request, one group a round trip.
+
+    A server that restarted or failed over has forgotten the scripts: it is taught them, and what it did not run is
+    sent again.
+    """
+
+    def __init__(self, calls: Sequence[ScriptCall]) -> None:
+        self.replies: list[Any] = [None] * len(calls)
+        self._calls = calls
+        self._left = list(range(len(calls)))
+        self._group: list[int] = []
+        self._forgotten: set[str] = set()
+        self._lessons = 0
+
+    def next_group(self) -> list[ScriptCall]:
+        """Answer what to send in the next round trip; nothing when all is done."""
+        self._group, self._left = self._left[:CALLS_AT_ONCE], self._left[CALLS_AT_ONCE:]
+        return [self._calls[at] for at in self._group]
+
+    def to_load(self) -> list[Script]:
+        """Answer the scripts to load before that."""
+        forgotten, self._forgotten = self._forgotten, set()
+        return [load_script(name) for name in sorted(forgotten)]
+
+    def take(self, replies: Sequence[Any]) -> None:
+        """Take in the replies to a group; raise the first error that teaching does not mend."""
+        again: list[int] = []
+        for at, reply in zip(self._group, replies, strict=True):
+            if isinstance(reply, NoScriptError) and self._lessons < TEACH_AT_MOST:
+                again.append(at)
+                self._forgotten.add(self._calls[at].script)
+            elif isinstance(reply, Exception):
+                raise reply
+            else:
+                self.replies[at] = reply
+        self._lessons += bool(again)
+        self._left = again + self._left
+
+
+def _check_count(field: str, value: object, highest: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= highest:
+        raise InvalidOrderError(field, value, f"must be a whole number from 1 to {highest}")

@@ -1,0 +1,119 @@
+"""A producer for strategies' own tests: no Redis, no worker, every answer from memory."""
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any, Self
+
+from neo_cancel.bulk import distinct
+from neo_cancel.client import CancelProducer
+from neo_cancel.errors import UnknownOrderError, WaitTimeoutError
+from neo_cancel.handles import BulkHandle, OrderHandle
+from neo_cancel.messages import CancelOrder, Lane, new_id
+from neo_cancel.record import FINAL, OrderRecord, Status
+
+__all__ = ["RecordingProducer"]
+
+
+class RecordingProducer(CancelProducer):
+    """Record what a strategy enqueues, and play the workers with `settle`. Connects nowhere.
+
+    `orders` are the cancels for which a worker would be called, in the order of arrival: an order named twice in a bulk,
+    one that is attached to and one that is dead already are left out, one asked for again as a risk cancel is not.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("redis://recording.invalid")
+        self.orders: list[CancelOrder] = []
+        self._records: dict[str, OrderRecord] = {}
+        self._batches: dict[str, list[str]] = {}
+        self._ended: list[str] = []
+
+    def settle(self, ucc: str, order_number: str, status: Status | str, **fields: Any) -> OrderRecord:
+        """Make an order final, as a worker would; `fields` are those of OrderRecord, such as `filled_quantity`.
+
+        Raises UnknownOrderError for an order that was never enqueued and ValueError for a status that is not final.
+        """
+        if Status(status) not in FINAL:
+            raise ValueError(f"{status} is not final")
+        settled = {"final_at": time.time(), "owner": None, **fields}
+        record = replace(self.look_up(ucc, order_number), status=Status(status), **settled)
+        self._records[record.key] = record
+        self._ended.append(record.key)
+        return record
+
+    def connect(self) -> Self:
+        """Do nothing."""
+        return self
+
+    def close(self) -> None:
+        """Do nothing; what was recorded stays."""
+
+    def enqueue(self, order: CancelOrder) -> OrderHandle:
+        """Record one cancel; attach where it is under way, answer where it is dead."""
+        distinct([order])
+        self._accept(order, None)
+        return OrderHandle(self, order.ucc, order.order_number)
+
+    def enqueue_many(self, orders: Iterable[CancelOrder]) -> BulkHandle:
+        """Record a bulk, with the counts the ledger would give. Raises InvalidOrderError for an empty one."""
+        kept, duplicates = distinct(orders)
+        batch = new_id()
+        before = [self._accept(order, batch) for order in kept]
+        names = self._batches[batch] = [f"{order.ucc}:{order.order_number}" for order in kept]
+        dead = sum(record is not None and record.is_dead for record in before)
+        working = sum(record is not None and not record.is_final for record in before)
+        return BulkHandle(self, batch, names, duplicates=duplicates, attached=working, answered=dead)
+
+    def bulk(self, batch: str) -> BulkHandle:
+        """Ask for a recorded bulk. Raises UnknownOrderError where there is none."""
+        if batch not in self._batches:
+            raise UnknownOrderError(f"no bulk {batch} was enqueued")
+        return BulkHandle(self, batch, self._batches[batch])
+
+    def look_up(self, ucc: str, order_number: str) -> OrderRecord:
+        """Read the record of an order. Raises UnknownOrderError where none was enqueued."""
+        if (record := self._records.get(f"{ucc}:{order_number}")) is None:
+            raise UnknownOrderError(f"no order {ucc}:{order_number} was enqueued")
+        return record
+
+    def read_records(self, names: Sequence[str]) -> list[OrderRecord | None]:
+        """Read the records of orders named UCC:ORDER_NUMBER."""
+        return [self._records.get(name) for name in names]
+
+    def results(self, names: Sequence[str], timeout_seconds: float | None = None) -> Iterator[OrderRecord]:
+        """Yield what is settled. Where a real wait without time-out would hang, raise WaitTimeoutError at once."""
+        records = [self._records[name] for name in names if name in self._records]
+        yield from (record for record in records if record.is_final)
+        hanging = [record.key for record in records if not record.is_final]
+        if hanging and timeout_seconds is None:
+            raise WaitTimeoutError(f"nobody settled {', '.join(hanging)}: call settle() before the wait")
+
+    def events(self, *, since: str = "$", timeout_seconds: float | None = None) -> Iterator[OrderRecord]:  # noqa: ARG002
+        """Yield every settled order that no earlier iteration has seen, oldest first, then end instead of waiting."""
+        while self._ended:
+            yield self._records[self._ended.pop(0)]
+
+    def _accept(self, order: CancelOrder, batch: str | None) -> OrderRecord | None:
+        before = self._records.get(f"{order.ucc}:{order.order_number}")
+        if before is None or (before.is_final and not before.is_dead):
+            fresh = OrderRecord(
+                ucc=order.ucc,
+                order_number=order.order_number,
+                status=Status.QUEUED,
+                variety=order.variety,
+                amo=order.amo,
+                trading_symbol=order.trading_symbol,
+                lane=order.lane,
+                strategy=order.strategy,
+                reason=order.reason,
+                batch=batch,
+                deadline_seconds=order.effective_deadline_seconds,
+                enqueued_at=time.time(),
+                maybe_sent=before is not None and before.maybe_sent,
+            )
+            self._records[fresh.key] = fresh
+            self.orders.append(order)
+        elif not before.is_dead and order.lane == Lane.RISK != before.lane:
+            self.orders.append(order)
+        return before

@@ -1,0 +1,55 @@
+"""The Celery app: `python -m celery -A worker.app worker -Q risk -P threads`. Nothing is decided here."""
+
+import sys
+from typing import Any
+
+from celery import Celery, signals
+
+from config.celery_options import celery_options
+from config.log import configure_logging
+from config.settings import ConfigurationError, Settings, load_settings
+from worker.runtime import Runtime
+from worker.tasks import register
+
+__all__ = ["app"]
+
+
+def _settings() -> Settings:
+    try:
+        settings = load_settings()
+        _ = settings.resolved_redis_url
+    except ConfigurationError as error:
+        sys.exit(f"neo-cancel: {error}")
+    return settings
+
+
+_configured = _settings()
+_running: list[Runtime] = []
+
+app = Celery("neo-cancel", set_as_current=False)
+app.config_from_object(celery_options(_configured))
+register(app, _running)
+
+
+@signals.setup_logging.connect(weak=False)
+def _log_our_way(**_: Any) -> None:
+    configure_logging(_configured.log_level)
+
+
+@signals.worker_init.connect(weak=False)
+def _start(**_: Any) -> None:
+    runtime = Runtime(_configured, configure_logging(_configured.log_level))
+    runtime.start()
+    _running.append(runtime)
+
+
+@signals.worker_shutting_down.connect(weak=False)
+def _drain(**_: Any) -> None:
+    for runtime in _running:
+        runtime.drain()
+
+
+@signals.worker_shutdown.connect(weak=False)
+def _close(**_: Any) -> None:
+    while _running:
+        _running.pop().close()

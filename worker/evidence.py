@@ -1,0 +1,192 @@
+"""Looking at the order book: one read settles all orders of an account that wait for proof."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from worker.kotak.order_book import BookPage, Row
+from worker.verdict import Sighting
+
+__all__ = ["Evidence", "Look", "ReadingPolicy", "Reads"]
+
+
+class Reads(Protocol):
+    """The broker's reads. None stands for a read that gave no answer."""
+
+    async def read_book(self, ucc: str) -> BookPage | None:
+        """Read all orders of the account."""
+        ...
+
+    async def read_order(self, ucc: str, order_number: str) -> BookPage | None:
+        """Read one order."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ReadingPolicy:
+    """When to read. Durations in seconds.
+
+    Few orders are read one by one, more in one book read. An order that was acknowledged is patient: it is looked at when
+    `crowd` of them wait, when the account has sent nothing for `quiet`, or after `patience`; before the book was
+    ever readable, after `probe`, so that a broker without one is found out early. `reads_per_second` is the
+    account's budget for reads, apart from that of cancels.
+    """
+
+    few: int = 2
+    crowd: int = 125
+    quiet: float = 0.1
+    patience: float = 12.5
+    probe: float = 1.0
+    gather: float = 0.02
+    reads_per_second: float = 5.0
+    at_once: int = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one look gave: a row or the lack of one, by which read (`book` or `order`)."""
+
+    sighting: Row | Sighting
+    source: str
+
+
+@dataclass(slots=True)
+class _Waiter:
+    order_number: str
+    answer: "asyncio.Future[Look]"
+    asked_at: float
+    patient: bool
+    thorough: bool
+
+
+class Evidence:
+    """Looks for all accounts of one process. Reads never take a cancel's turn."""
+
+    def __init__(self, reads: Reads, policy: ReadingPolicy, quiet_since: Callable[[str], float | None]) -> None:
+        self._reads, self._policy, self._quiet_since = reads, policy, quiet_since
+        self._accounts: dict[str, _Account] = {}
+
+    async def look(self, ucc: str, order_number: str, *, patient: bool, thorough: bool) -> Look:
+        """See the order as it stands after this call began.
+
+        `patient`: the answer may wait for others that need one. `thorough`: read the whole book, because a single read of
+        an order that is not there proves nothing.
+        """
+        account = self._accounts.get(ucc)
+        if account is None:
+            account = self._accounts[ucc] = _Account(ucc, self._reads, self._policy, self._quiet_since)
+        return await account.look(order_number, patient=patient, thorough=thorough)
+
+    def close(self) -> None:
+        """Stop reading; looks under way are cancelled."""
+        for account in self._accounts.values():
+            account.close()
+
+
+class _Account:
+    def __init__(
+        self, ucc: str, reads: Reads, policy: ReadingPolicy, quiet_since: Callable[[str], float | None]
+    ) -> None:
+        self._ucc, self._reads, self._policy, self._quiet_since = ucc, reads, policy, quiet_since
+        self._waiters: list[_Waiter] = []
+        self._wake = asyncio.Event()
+        self._slots = asyncio.Semaphore(policy.at_once)
+        self._reading: set[asyncio.Task[None]] = set()
+        self._loop_task: asyncio.Task[None] | None = None
+        self._next_read_at = 0.0
+        self._is_readable = False
+
+    async def look(self, order_number: str, *, patient: bool, thorough: bool) -> Look:
+        loop = asyncio.get_running_loop()
+        waiter = _Waiter(order_number, loop.create_future(), loop.time(), patient, thorough)
+        self._waiters.append(waiter)
+        if self._loop_task is None or self._loop_task.done():
+            self._loop_task = asyncio.create_task(self._read_while_needed())
+        elif not patient or len(self._waiters) >= self._policy.crowd:
+            self._wake.set()
+        return await waiter.answer
+
+    def close(self) -> None:
+        for task in (self._loop_task, *self._reading):
+            if task is not None:
+                task.cancel()
+
+    async def _read_while_needed(self) -> None:
+        loop = asyncio.get_running_loop()
+        while self._waiters:
+            await self._until_due()
+            await self._slots.acquire()
+            now = loop.time()
+            await asyncio.sleep(max(0.0, self._next_read_at - now))
+            self._next_read_at = max(now, self._next_read_at) + 1 / self._policy.reads_per_second
+            waiters = [waiter for waiter in self._waiters if not waiter.answer.done()]
+            self._waiters = []
+            task = asyncio.create_task(self._answer(waiters))
+            self._reading.add(task)
+            task.add_done_callback(self._read_done)
+
+    def _read_done(self, task: "asyncio.Task[None]") -> None:
+        self._reading.discard(task)
+        self._slots.release()
+
+    async def _until_due(self) -> None:
+        loop = asyncio.get_running_loop()
+        while (seconds := self._seconds_to_wait(loop.time())) > 0:
+            self._wake.clear()
+            try:
+                async with asyncio.timeout(seconds):
+                    await self._wake.wait()
+            except TimeoutError:
+                continue
+
+    def _seconds_to_wait(self, now: float) -> float:
+        policy = self._policy
+        waited = now - self._waiters[0].asked_at
+        hurried = [waiter.asked_at for waiter in self._waiters if not waiter.patient]
+        if hurried:
+            # A moment for others that fail in the same burst.
+            return policy.gather - (now - hurried[0])
+        if len(self._waiters) >= policy.crowd:
+            return 0.0
+        patience = (policy.patience if self._is_readable else policy.probe) - waited
+        quiet_since = self._quiet_since(self._ucc)
+        if quiet_since is None:  # still sending: look again in a moment
+            return min(patience, policy.quiet)
+        return min(patience, policy.quiet - (now - max(quiet_since, self._waiters[-1].asked_at)))
+
+    async def _answer(self, waiters: list[_Waiter]) -> None:
+        try:
+            if len(waiters) <= self._policy.few and not any(waiter.thorough for waiter in waiters):
+                await asyncio.gather(*(self._answer_one(waiter) for waiter in waiters))
+            else:
+                page = await self._reads.read_book(self._ucc)
+                self._is_readable = page is not None and page.rows is not None
+                for waiter in waiters:
+                    _tell(waiter, Look(_find(page, waiter.order_number), "book"))
+        finally:
+            for waiter in waiters:
+                _tell(waiter, Look(Sighting.UNREADABLE, "book"))
+
+    async def _answer_one(self, waiter: _Waiter) -> None:
+        page = await self._reads.read_order(self._ucc, waiter.order_number)
+        self._is_readable = page is not None and page.rows is not None
+        found = _find(page, waiter.order_number)
+        # One order's read that lacks the order is no readable book.
+        _tell(waiter, Look(Sighting.NO_DATA if found is Sighting.MISSING else found, "order"))
+
+
+def _tell(waiter: _Waiter, look: Look) -> None:
+    if not waiter.answer.done():
+        waiter.answer.set_result(look)
+
+
+def _find(page: BookPage | None, order_number: str) -> Row | Sighting:
+    if page is None:
+        return Sighting.UNREADABLE
+    if page.rows is None:
+        return Sighting.NO_DATA if page.is_empty else Sighting.UNREADABLE
+    row = page.rows.get(order_number)
+    if row is not None:
+        return row
+    return Sighting.NO_DATA if page.is_empty or page.is_partial else Sighting.MISSING

@@ -1,0 +1,110 @@
+"""One claimed order in a worker's hands: what the ledger holds of it, and what has happened since."""
+
+from typing import Any
+
+import orjson
+
+from neo_cancel.messages import Lane
+from neo_cancel.record import FINAL, Header, Status, split
+from worker.kotak.order_book import Row
+
+__all__ = ["Job"]
+
+
+class Job:
+    """Mutable on purpose: it belongs to one task of one event loop. `document` becomes the ledger's document again.
+
+    Fields that a newer producer wrote and this version does not know stay in the document. Times are seconds since the
+    epoch by the Redis server's clock.
+    """
+
+    __slots__ = (
+        "amo",
+        "attempts",
+        "crashes",
+        "deadline_at",
+        "document",
+        "enqueued_ms",
+        "fence",
+        "first_sent_at",
+        "is_in_flight",
+        "is_watched",
+        "lane",
+        "maybe_sent",
+        "order_number",
+        "status",
+        "trading_symbol",
+        "ucc",
+        "variety",
+    )
+
+    def __init__(self, header: Header, document: dict[str, Any]) -> None:
+        self.document = document
+        self.is_in_flight = self.is_watched = False
+        self.fence, self.enqueued_ms = header.fence, header.enqueued_ms
+        self.maybe_sent, self.crashes = header.maybe_sent, header.crashes
+        self.status = Status(header.status)
+        self.ucc: str = document["ucc"]
+        self.order_number: str = document["order_number"]
+        self.variety: str = document["variety"]
+        self.amo: bool = document.get("amo", False)
+        self.trading_symbol: str | None = document.get("trading_symbol")
+        self.lane: str = document["lane"]
+        self.attempts: int = document.get("attempts", 0)
+        self.first_sent_at: float | None = document.get("first_sent_at")
+        self.deadline_at: float = header.enqueued_ms / 1000 + document["deadline_seconds"]
+
+    @classmethod
+    def decode(cls, value: bytes) -> "Job":
+        """Take a claimed record."""
+        header, document = split(value)
+        return cls(header, dict(document))
+
+    @property
+    def name(self) -> str:
+        """UCC:ORDER_NUMBER."""
+        return f"{self.ucc}:{self.order_number}"
+
+    @property
+    def is_risk(self) -> bool:
+        """It waits for no routine order."""
+        return self.lane == Lane.RISK
+
+    def say(self, **facts: Any) -> None:
+        """Put facts into the document; None and False are left out, as the ledger's defaults."""
+        for name, value in facts.items():
+            if value is None or value is False:
+                self.document.pop(name, None)
+            else:
+                self.document[name] = value
+
+    def correct(self, row: Row) -> bool:
+        """Take variety, AMO flag and trading symbol from the live row; say whether the request was wrong about them."""
+        corrected: list[str] = []
+        for field, live in (("variety", row.variety), ("amo", row.amo), ("trading_symbol", row.trading_symbol)):
+            asked = getattr(self, field)
+            if live is None or live == asked:
+                continue
+            setattr(self, field, live)
+            # Without a wish there is no contradiction; and the symbol is used for after-market orders only.
+            if (asked is not None and (field != "trading_symbol" or row.amo)) or (
+                field == "trading_symbol" and row.amo
+            ):
+                corrected.append(field)
+        if corrected:
+            self.say(variety=self.variety, amo=self.amo, trading_symbol=self.trading_symbol)
+            self.document["corrected"] = sorted({*self.document.get("corrected", ()), *corrected})
+        return bool(corrected)
+
+    def encode(self, owner: str | None) -> bytes:
+        """Write the record: `owner` None lets the order go, a worker's id keeps it."""
+        self.say(attempts=self.attempts or None, first_sent_at=self.first_sent_at)
+        header = Header(
+            self.status, self.fence, owner, self.enqueued_ms, self.maybe_sent or self.attempts > 0, self.crashes
+        )
+        return f"{header} ".encode() + orjson.dumps(self.document)
+
+    @property
+    def is_final(self) -> bool:
+        """The work on it has ended."""
+        return self.status in FINAL

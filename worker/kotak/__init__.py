@@ -1,0 +1,1 @@
+"""Everything that knows the broker's wire: paths, headers, replies, sessions, order-book rows."""

@@ -1,0 +1,162 @@
+"""The broker's order book: rows as values. Pure: bytes in, BookPage out, never an exception."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final, cast
+
+import orjson
+
+from worker.kotak.replies import MAX_TEXT, Reply, parse_reply
+
+__all__ = ["BookPage", "OrderState", "Row", "read_page"]
+
+
+class OrderState(StrEnum):
+    """What an `ordSt` means for a cancel. A state nobody knows is working until proven otherwise."""
+
+    WORKING = "working"
+    WORKING_AMO = "working_amo"
+    IN_FLIGHT = "in_flight"
+    CANCEL_PENDING = "cancel_pending"
+    NOT_CANCELLED = "not_cancelled"
+    CANCELLED = "cancelled"
+    FILLED = "filled"
+    GONE = "gone"
+
+
+# kotak-neo: the states its documentation, SDK and users report; the list is open.
+_STATES: Final = {
+    "open": OrderState.WORKING,
+    "trigger pending": OrderState.WORKING,
+    "modified": OrderState.WORKING,
+    "not modified": OrderState.WORKING,
+    "after market order req received": OrderState.WORKING_AMO,
+    "modify after market order req received": OrderState.WORKING_AMO,
+    "put order req received": OrderState.IN_FLIGHT,
+    "validation pending": OrderState.IN_FLIGHT,
+    "open pending": OrderState.IN_FLIGHT,
+    "modify validation pending": OrderState.IN_FLIGHT,
+    "modify pending": OrderState.IN_FLIGHT,
+    "cancel pending": OrderState.CANCEL_PENDING,
+    "not cancelled": OrderState.NOT_CANCELLED,
+    "cancelled": OrderState.CANCELLED,
+    "canceled": OrderState.CANCELLED,
+    "cancelled after market order": OrderState.CANCELLED,
+    "complete": OrderState.FILLED,
+    "completed": OrderState.FILLED,
+    "traded": OrderState.FILLED,
+    "filled": OrderState.FILLED,
+    "rejected": OrderState.GONE,
+    "expired": OrderState.GONE,
+}
+_VARIETIES: Final = {"BO": "bracket", "CO": "cover"}
+_MAX_BOOK: Final = 256 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One order as the book shows it. Quantities are None where the row has none that can be read.
+
+    `reason` is the broker's rejRsn, which can be stale on a working order. `changed_at` is the last change in seconds
+    since the epoch, None where the row does not say. `variety` is None where the row names no product.
+    """
+
+    order_number: str
+    state: OrderState
+    said: str
+    variety: str | None
+    amo: bool
+    trading_symbol: str | None
+    filled_quantity: int | None
+    unfilled_quantity: int | None
+    reason: str | None
+    changed_at: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class BookPage:
+    """One answer of the order book.
+
+    `rows` is None where the book could not be read. `is_empty`: the broker said that it has no data (5203), which proves
+    nothing about an order. `is_partial`: some row could not be read, so a missing order proves nothing either.
+    """
+
+    reply: Reply
+    rows: dict[str, Row] | None
+    is_empty: bool = False
+    is_partial: bool = False
+
+
+def read_page(http_status: int, headers: dict[str, str], body: bytes) -> BookPage:
+    """Read a book, a single order or a history: `{"stat": "Ok", "data": [row, ...]}`, sometimes wrapped in `data` twice."""
+    rows = _rows(body) if http_status == 200 and len(body) <= _MAX_BOOK else None  # noqa: PLR2004
+    if rows is None:
+        reply = parse_reply(http_status, headers, body)
+        return BookPage(reply, None, is_empty=reply.code == "5203" and not reply.ok)
+    read = [_row(raw) for raw in rows]
+    page = {row.order_number: row for row in read if row is not None}
+    return BookPage(Reply(http_status, ok=True), page, is_empty=not rows, is_partial=None in read)
+
+
+def _rows(body: bytes) -> list[Any] | None:
+    try:
+        said = orjson.loads(body)
+    except ValueError:
+        return None
+    if not isinstance(said, dict):
+        return None
+    envelope = cast("dict[str, Any]", said)
+    stat, data = envelope.get("stat"), envelope.get("data")
+    if not isinstance(stat, str) or stat.strip().lower() != "ok":
+        return None
+    if isinstance(data, dict):
+        data = cast("dict[str, Any]", data).get("data")
+    return cast("list[Any]", data) if isinstance(data, list) else None
+
+
+def _row(raw: Any) -> Row | None:
+    if not isinstance(raw, dict):
+        return None
+    row = cast("dict[str, Any]", raw)
+    number, said = row.get("nOrdNo"), row.get("ordSt")
+    if not isinstance(number, str) or not isinstance(said, str):
+        return None
+    state = _STATES.get(" ".join(said.lower().split()), OrderState.WORKING)
+    product = _text(row.get("prod"))
+    filled, unfilled = _quantity(row.get("fldQty")), _quantity(row.get("unFldSz"))
+    total = _quantity(row.get("qty"))
+    if unfilled is None and total is not None and filled is not None:
+        unfilled = total - filled
+    return Row(
+        order_number=number.strip(),
+        state=state,
+        said=said[:MAX_TEXT],
+        variety=None if product is None else _VARIETIES.get(product.upper(), "regular"),
+        amo=state is OrderState.WORKING_AMO or (_text(row.get("ordGenTp")) or "").upper() == "AMO",
+        trading_symbol=_text(row.get("trdSym")),
+        filled_quantity=filled,
+        unfilled_quantity=unfilled,
+        reason=_text(row.get("rejRsn")),
+        changed_at=_changed_at(row.get("updRecvTm")),
+    )
+
+
+def _text(value: Any) -> str | None:
+    """Read a text; the broker writes "--" and "NA" for none."""
+    if not isinstance(value, str) or value.strip() in ("", "--", "NA"):
+        return None
+    return " ".join(value.split())[:MAX_TEXT]
+
+
+def _quantity(value: Any) -> int | None:
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        return None
+    try:
+        return int(value)
+    except ValueError:
+        return None
+
+
+def _changed_at(value: Any) -> float | None:
+    nanoseconds = _quantity(value)
+    return None if nanoseconds is None or nanoseconds <= 0 else nanoseconds / 1e9

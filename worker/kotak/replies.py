@@ -1,0 +1,120 @@
+"""Any HTTP reply of the broker as one value. Pure: bytes in, Reply out, never an exception."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Any, Final, cast
+
+import orjson
+
+__all__ = ["Reply", "parse_reply"]
+
+MAX_TEXT: Final = 300
+MAX_RETRY_AFTER_SECONDS: Final = 300.0
+_MAX_CODE: Final = 32
+_MAX_BODY: Final = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What the broker said to one call.
+
+    `ok` is `stat` "Ok" and nothing else: neither HTTP 200 nor stCode 200 proves success (specification, section 6).
+    `code` and `text` are the first ones found in any of the shapes seen in the wild, None where there are none.
+    `readable` says that the body was a JSON object. `retry_after_seconds` is the header of that name, None without
+    one. `order_number` is the broker's nOrdNo, which may differ in length from ours.
+    """
+
+    http_status: int
+    ok: bool
+    code: str | None = None
+    text: str | None = None
+    readable: bool = True
+    retry_after_seconds: float | None = None
+    order_number: str | None = None
+
+
+def parse_reply(http_status: int, headers: Mapping[str, str], body: bytes, *, now: float = 0.0) -> Reply:
+    """Read a reply of any shape: JSON of every known form, JSON served as text, HTML, empty, truncated, noise.
+
+    `now` (seconds since the epoch) turns a Retry-After date into seconds.
+    """
+    retry_after = _retry_after(headers, now)
+    said = _json_object(body)
+    if said is None:
+        return Reply(http_status, ok=False, readable=False, retry_after_seconds=retry_after)
+    stat = said.get("stat")
+    number = said.get("nOrdNo")
+    return Reply(
+        http_status,
+        ok=isinstance(stat, str) and stat.strip().lower() == "ok",
+        code=_first(_code_text(value) for value in _code_places(said)),
+        text=_first(_plain_text(value) for value in _text_places(said)),
+        retry_after_seconds=retry_after,
+        order_number=number[:_MAX_CODE] if isinstance(number, str) else None,
+    )
+
+
+def _json_object(body: bytes) -> dict[str, Any] | None:
+    if len(body) > _MAX_BODY:  # a reply to a cancel is under 1 KB; megabytes of it are noise
+        return None
+    try:
+        said = orjson.loads(body)
+    except ValueError:
+        return None
+    return cast("dict[str, Any]", said) if isinstance(said, dict) else None
+
+
+def _object(value: Any) -> dict[str, Any]:
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+
+
+def _head(value: Any) -> dict[str, Any]:
+    """Take the first entry of a list of errors."""
+    return _object(cast("list[Any]", value)[0]) if isinstance(value, list) and value else {}
+
+
+def _text_places(said: dict[str, Any]) -> Iterable[Any]:
+    yield from (said.get("emsg"), said.get("errMsg"), said.get("message"), said.get("error"))
+    yield _head(said.get("error")).get("message")
+    data = _object(said.get("data"))
+    yield _head(data.get("error")).get("message")
+    yield _object(said.get("fault")).get("message")
+    yield from (said.get("desc"), said.get("description"), said.get("stat"))
+
+
+def _code_places(said: dict[str, Any]) -> Iterable[Any]:
+    yield from (said.get("stCode"), said.get("errorCode"), said.get("code"))
+    yield _head(said.get("error")).get("code")
+    yield _head(_object(said.get("data")).get("error")).get("code")
+    yield _object(said.get("fault")).get("code")
+
+
+def _first(values: Iterable[str | None]) -> str | None:
+    return next((value for value in values if value), None)
+
+
+def _plain_text(value: Any) -> str | None:
+    if not isinstance(value, str):
+        return None
+    return " ".join(value.split())[:MAX_TEXT] or None
+
+
+def _code_text(value: Any) -> str | None:
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        return None
+    return str(value).strip()[:_MAX_CODE] or None
+
+
+def _retry_after(headers: Mapping[str, str], now: float) -> float | None:
+    value = headers.get("retry-after")
+    if value is None:
+        return None
+    try:
+        seconds = float(value)
+    except ValueError:
+        try:
+            seconds = parsedate_to_datetime(value).timestamp() - now
+        except (ValueError, OverflowError):
+            return None
+    return max(0.0, min(seconds, MAX_RETRY_AFTER_SECONDS)) if seconds == seconds else None  # noqa: PLR0124 (NaN)

@@ -1,0 +1,213 @@
+"""Whose turn it is: one priority queue an account, paced for all processes, so that waiting costs no polling."""
+
+import asyncio
+import heapq
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import count
+from typing import Final, Protocol
+
+from worker.job import Job
+from worker.verdict import Verdict
+
+__all__ = ["LanePolicy", "Lanes", "Pace"]
+
+_ROUTINE: Final = 1
+_RISK: Final = 0
+
+
+class Pace(Protocol):
+    """The account's shared rate."""
+
+    async def take(self, ucc: str, wanted: int, *, is_risk: bool) -> tuple[int, float]:
+        """Ask for sends: how many are granted, and in how many seconds it is worth asking again."""
+        ...
+
+    async def slow_down(self, ucc: str) -> None:
+        """Say that the broker found the account too fast."""
+        ...
+
+    def is_limited(self, ucc: str) -> bool:
+        """Whether the account has a rate at all."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class LanePolicy:
+    """`at_once`: calls of one account in flight. `blocked_seconds`: how long a blocked account answers without a call."""
+
+    at_once: int = 32
+    blocked_seconds: float = 5.0
+
+
+@dataclass(slots=True)
+class _Waiter:
+    job: Job
+    turn: "asyncio.Future[bool]"
+
+
+class Lanes:
+    """The lanes of all accounts of one process."""
+
+    def __init__(self, pace: Pace, policy: LanePolicy, clock: Callable[[], float]) -> None:
+        self._pace, self._policy, self._clock = pace, policy, clock
+        self._accounts: dict[str, _Lane] = {}
+
+    def of(self, ucc: str) -> "_Lane":
+        """Find or make an account's lane."""
+        lane = self._accounts.get(ucc)
+        if lane is None:
+            lane = self._accounts[ucc] = _Lane(ucc, self._pace, self._policy, self._clock)
+        return lane
+
+    def quiet_since(self, ucc: str) -> float | None:
+        """When the account's last call ended, by the loop's clock; None while it sends or wants to."""
+        lane = self._accounts.get(ucc)
+        return 0.0 if lane is None else lane.quiet_since
+
+    def close(self) -> None:
+        """Send nobody any more: who waits is told that no turn will come."""
+        for lane in self._accounts.values():
+            lane.close()
+
+
+class _Lane:
+    """One account: risk before routine, then the earlier deadline, then the earlier arrival."""
+
+    def __init__(self, ucc: str, pace: Pace, policy: LanePolicy, clock: Callable[[], float]) -> None:
+        self._ucc, self._pace, self._policy, self._clock = ucc, pace, policy, clock
+        self._heap: list[tuple[int, float, int, _Waiter]] = []
+        self._arrivals = count()
+        self._in_flight = 0
+        self._last_call_ended = 0.0
+        self._wake = asyncio.Event()
+        self._pacer: asyncio.Task[None] | None = None
+        self._paused_until = 0.0
+        self._blocked_until = 0.0
+        self._blocked: Verdict | None = None
+        self._is_closed = False
+        self._sleeps_for: int | None = None
+
+    @property
+    def quiet_since(self) -> float | None:
+        """See Lanes.quiet_since."""
+        return None if self._heap or self._in_flight else self._last_call_ended
+
+    @property
+    def is_free(self) -> bool:
+        """The next turn would come at once."""
+        return not self._heap and not self._pace.is_limited(self._ucc) and self._may_send()
+
+    @property
+    def waiting(self) -> int:
+        """How many orders wait for their turn."""
+        return len(self._heap)
+
+    @property
+    def blocked(self) -> Verdict | None:
+        """The verdict that blocked the account, while it answers without a call."""
+        return self._blocked if asyncio.get_running_loop().time() < self._blocked_until else None
+
+    def block(self, verdict: Verdict) -> None:
+        """Stop the account: who waits finds out without a call; after a few seconds one call may try again."""
+        self._blocked = verdict
+        self._blocked_until = asyncio.get_running_loop().time() + self._policy.blocked_seconds
+        while self._heap:
+            self._next()
+
+    def pause(self, seconds: float) -> None:
+        """Hold the whole account back, as the broker asked."""
+        self._paused_until = max(self._paused_until, asyncio.get_running_loop().time() + seconds)
+
+    def close(self) -> None:
+        """See Lanes.close."""
+        self._is_closed = True
+        while self._heap:
+            _tell(heapq.heappop(self._heap)[3], is_yours=False)
+        if self._pacer is not None:
+            self._pacer.cancel()
+
+    async def turn(self, job: Job) -> bool:
+        """Wait for this job's turn; False when its deadline came first or the lane closed. After True call `done`."""
+        if self._is_closed:
+            return False
+        if self.is_free:
+            self._in_flight += 1
+            return True
+        loop = asyncio.get_running_loop()
+        waiter = _Waiter(job, loop.create_future())
+        self._push(waiter)
+        alarm = loop.call_later(max(0.0, job.deadline_at - self._clock()), _tell, waiter, False)
+        if self._pacer is None or self._pacer.done():
+            self._pacer = asyncio.create_task(self._give_turns())
+        # Who sleeps until the next send is allowed is woken by nothing less than a more urgent order.
+        elif self._sleeps_for is None or (job.is_risk and self._sleeps_for == _ROUTINE):
+            self._wake.set()
+        try:
+            return await waiter.turn
+        finally:
+            alarm.cancel()
+
+    def done(self) -> None:
+        """Give the place in flight back."""
+        self._in_flight -= 1
+        self._last_call_ended = asyncio.get_running_loop().time()
+        if self._sleeps_for is None:
+            self._wake.set()
+
+    def hurry(self, order_number: str) -> None:
+        """Move a waiting order to the risk lane."""
+        for entry in list(self._heap):
+            waiter = entry[3]
+            if waiter.job.order_number == order_number and entry[0] != _RISK:
+                self._heap.remove(entry)
+                heapq.heapify(self._heap)
+                self._push(waiter)
+                self._wake.set()
+
+    def _push(self, waiter: _Waiter) -> None:
+        job = waiter.job
+        urgency = _RISK if job.is_risk else _ROUTINE
+        heapq.heappush(self._heap, (urgency, job.deadline_at, next(self._arrivals), waiter))
+
+    def _may_send(self) -> bool:
+        return self._in_flight < self._policy.at_once and asyncio.get_running_loop().time() >= self._paused_until
+
+    async def _give_turns(self) -> None:
+        while self._heap:
+            free = self._policy.at_once - self._in_flight
+            paused = self._paused_until - asyncio.get_running_loop().time()
+            if free <= 0 or paused > 0:
+                await self._sleep(paused if paused > 0 else None)
+                continue
+            is_risk = self._heap[0][0] == _RISK
+            same = sum(entry[0] == self._heap[0][0] for entry in self._heap) if is_risk else len(self._heap)
+            granted, wait_seconds = await self._pace.take(self._ucc, min(free, same), is_risk=is_risk)
+            for _ in range(granted):
+                self._next()
+            if granted == 0:
+                self._sleeps_for = _RISK if is_risk else _ROUTINE
+                await self._sleep(wait_seconds)
+                self._sleeps_for = None
+
+    def _next(self) -> None:
+        while self._heap:
+            waiter = heapq.heappop(self._heap)[3]
+            if not waiter.turn.done():
+                self._in_flight += 1
+                _tell(waiter, is_yours=True)
+                return
+
+    async def _sleep(self, seconds: float | None) -> None:
+        """Sleep, but not through an arrival: it may be a risk order, which may have a turn at once."""
+        self._wake.clear()
+        try:
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()
+        except TimeoutError:
+            return
+
+
+def _tell(waiter: _Waiter, is_yours: bool) -> None:
+    if not waiter.turn.done():
+        waiter.turn.set_result(is_yours)

@@ -1,0 +1,75 @@
+"""Re-enqueue what lost its worker or its message, and look again at what ended without proof."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from redis.exceptions import RedisError
+
+from neo_cancel.ledger import COUNTERS, WORKERS, ScriptCall, queued_key
+from neo_cancel.messages import Lane
+from worker.cancel import Log
+from worker.hold import Hold
+
+if TYPE_CHECKING:
+    import redis.asyncio
+
+__all__ = ["Recovery"]
+
+_LOCK: Final = "nc:recovery"
+AT_ONCE: Final = 500
+
+
+class Recovery:
+    """One pass a second over all workers together, whoever gets the lock."""
+
+    def __init__(
+        self, redis: "redis.asyncio.Redis", hold: Hold, *, pass_seconds: float, pickup_seconds: float, log: Log
+    ) -> None:
+        self._redis, self._hold, self._log = redis, hold, log
+        self._pass_seconds, self._pickup_seconds = pass_seconds, pickup_seconds
+
+    async def run_pass(self) -> int:
+        """Put back what lost its worker or its message; say how many orders went."""
+        lock_ms = int(self._pass_seconds * 900)
+        if not await self._redis.set(_LOCK, self._hold.worker, nx=True, px=lock_ms):
+            return 0
+        recovered = await self._from_dead_workers()
+        for lane in Lane:
+            recovered += await self._from_lost_messages(lane)
+        if recovered:
+            await self._redis.hincrby(COUNTERS, "recovered", recovered)  # pyright: ignore[reportGeneralTypeIssues]
+        return recovered
+
+    async def _from_dead_workers(self) -> int:
+        recovered = 0
+        while True:
+            answer: list[bytes] = await self._hold.call(ScriptCall("dead", [WORKERS], [AT_ONCE, 0]))
+            if not answer:
+                return recovered
+            owner, *names = [part.decode() for part in answer]
+            if names:
+                moved = await self._hold.requeue(owner, names, crashed=True)
+                recovered += moved
+                self._log.info("orders of a dead worker put back", worker=owner, orders=moved)
+
+    async def _from_lost_messages(self, lane: str) -> int:
+        keys = [str(lane), queued_key(lane)]
+        answer: Any = await self._hold.call(ScriptCall("lost", keys, [int(self._pickup_seconds * 1000), AT_ONCE]))
+        if not answer:
+            return 0
+        moved = await self._hold.requeue("-", [name.decode() for name in answer], crashed=False)
+        self._log.info("orders without a message put back", lane=str(lane), orders=moved)
+        return moved
+
+
+async def every(seconds: float, what: Callable[[], Awaitable[object]], log: Log) -> None:
+    """Do something again and again; an error of Redis is logged, and the next time comes."""
+    while True:
+        try:
+            await what()
+        except (RedisError, OSError) as error:
+            log.error(
+                "ledger away", error=type(error).__name__, doing=getattr(what, "__name__", ""), to_do="check Redis"
+            )
+        await asyncio.sleep(seconds)

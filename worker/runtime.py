@@ -1,0 +1,231 @@
+"""The composition root: settings become collaborators, once per process, around one event loop in a thread of its own."""
+
+import asyncio
+import threading
+from collections import Counter
+from collections.abc import Callable, Coroutine
+from concurrent.futures import Future
+from typing import Any, Final, cast
+
+import uvloop
+from redis.exceptions import RedisError
+
+from config.settings import Settings
+from neo_cancel.connection import connect_async
+from neo_cancel.errors import InvalidOrderError
+from neo_cancel.ledger import COUNTERS, PARKED, PARKED_KEPT
+from neo_cancel.messages import WIRE_VERSION, CancelOrder, Lane
+from neo_cancel.record import Status
+from worker.accounts import Accounts
+from worker.cancel import Canceller, Log
+from worker.evidence import Evidence, ReadingPolicy
+from worker.hold import Hold
+from worker.job import Job
+from worker.kotak.client import KotakClient, Timeouts, transport
+from worker.kotak.gateway import Gateway
+from worker.lanes import LanePolicy, Lanes
+from worker.pace import SharedPace
+from worker.recovery import Recovery, every
+from worker.transport import parked_entry
+
+__all__ = ["Runtime"]
+
+_START_SECONDS: Final = 30.0
+_PASS_SECONDS: Final = 1.0
+_PICKUP_SECONDS: Final = 3.0
+_WATCHED_AT_ONCE: Final = 100
+
+
+class Runtime:
+    """Everything that works on orders in this process. `start`, `cancel`, `drain` and `close` may be called from any thread."""
+
+    def __init__(self, settings: Settings, log: Log) -> None:
+        self._settings, self._log = settings, log
+        self._loop = uvloop.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="orders", daemon=True)
+        self._tasks: dict[Job, asyncio.Task[None]] = {}
+        self._background: list[asyncio.Task[None]] = []
+        self._is_draining = False
+
+    # ------------------------------------------------------------------ from other threads
+
+    def start(self) -> None:
+        """Start the loop and connect nothing yet: a server that is away is waited for by whoever needs it."""
+        self._thread.start()
+        self._submit(self._set_up()).result(_START_SECONDS)
+
+    def cancel(self, chunk: dict[str, Any]) -> dict[str, Any]:
+        """Work on one message until each of its orders is final or in other hands; answer counts per status."""
+        return self._submit(self._work(chunk)).result()
+
+    def drain(self) -> None:
+        """Take no more, let calls in flight end, and give everything else back. Returns at once."""
+        self._submit(self._drain())
+
+    def close(self) -> None:
+        """End the loop; what is still held is given back first."""
+        self._submit(self._tear_down()).result(self._settings.shutdown + 2)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(5)
+
+    def _submit(self, work: Coroutine[Any, Any, Any]) -> "Future[Any]":
+        return asyncio.run_coroutine_threadsafe(work, self._loop)
+
+    # ------------------------------------------------------------------ in the loop
+
+    async def _set_up(self) -> None:
+        settings, log = self._settings, self._log
+        self._redis = connect_async(settings.resolved_redis_url, socket_timeout_seconds=2.0)
+        self.accounts = Accounts(settings, log)
+        self._client = KotakClient(
+            transport(settings.calls_at_once),
+            Timeouts(
+                connect=settings.connect_timeout,
+                read=settings.read_timeout,
+                write=settings.write_timeout,
+                total=settings.call_timeout,
+                book=settings.book_timeout,
+            ),
+        )
+        gateway = Gateway(self._client, self.accounts)
+        self.hold = Hold(
+            self._redis,
+            lease_seconds=settings.lease,
+            gather_seconds=settings.gather,
+            ttl_seconds=settings.time_to_live,
+            watch_seconds=settings.watch_interval,
+            on_lost=self._abandon,
+            log=log,
+        )
+        pace = SharedPace(self.hold, self.accounts.rate_of, log)
+        self.lanes = Lanes(pace, LanePolicy(at_once=settings.account_calls_at_once), self.hold.now)
+        self.evidence = Evidence(
+            gateway, ReadingPolicy(reads_per_second=settings.reads_per_second), self.lanes.quiet_since
+        )
+        self.canceller = Canceller(
+            broker=gateway,
+            lanes=self.lanes,
+            evidence=self.evidence,
+            notes=self.hold,
+            policy_of=self.accounts.policy_of,
+            slow_down=pace.slow_down,
+            clock=self.hold.now,
+            log=log,
+        )
+        self._recovery = Recovery(
+            self._redis, self.hold, pass_seconds=_PASS_SECONDS, pickup_seconds=_PICKUP_SECONDS, log=log
+        )
+        self._keep_doing(settings.lease / 3, self._heartbeat)
+        self._keep_doing(_PASS_SECONDS, self._recovery.run_pass)
+        self._keep_doing(_PASS_SECONDS, self._watch)
+
+    def _keep_doing(self, seconds: float, what: Callable[[], Coroutine[Any, Any, object]]) -> None:
+        self._background.append(asyncio.create_task(every(seconds, what, self._log)))
+
+    async def _heartbeat(self) -> None:
+        for name in await self.hold.renew():
+            job = self.hold.jobs.get(name)
+            if job is not None and not job.is_risk:
+                job.lane = job.document["lane"] = Lane.RISK.value
+                self.lanes.of(job.ucc).hurry(job.order_number)
+        await self.hold.write_notes()
+
+    async def _work(self, chunk: dict[str, Any]) -> dict[str, Any]:
+        lane, orders = await self._read(chunk)
+        if not orders:
+            return {"orders": 0}
+        jobs = await self.hold.claim(lane, orders)
+        if self._is_draining:
+            await self.hold.release(jobs)
+            return {"ucc": orders[0].ucc, "lane": lane, "orders": len(orders), "claimed": 0}
+        tasks = [self._begin(job) for job in jobs]
+        if tasks:
+            await asyncio.wait(tasks)
+        counts = Counter(str(job.status) for job in jobs)
+        return {"ucc": orders[0].ucc, "lane": lane, "orders": len(orders), "claimed": len(jobs), "counts": dict(counts)}
+
+    def _begin(self, job: Job) -> "asyncio.Task[None]":
+        task = asyncio.create_task(self._run(job))
+        self._tasks[job] = task
+        task.add_done_callback(lambda _: self._tasks.pop(job, None))
+        return task
+
+    async def _run(self, job: Job) -> None:
+        try:
+            if job.is_watched:
+                await self.canceller.watch(job, may_send=True)
+            else:
+                await self.canceller.run(job)
+        except Exception as error:  # noqa: BLE001 (whatever goes wrong with one order must not lose it)
+            self._log.error(
+                "internal error", order=job.name, error=repr(error), to_do="report it; the order is watched"
+            )
+            job.status = Status.UNKNOWN
+            job.say(text=f"internal error: {type(error).__name__}", final_at=self.hold.now())
+        if not await self.hold.finish(job):
+            self._log.info("result left to a newer owner", order=job.name, status=str(job.status))
+
+    async def _watch(self) -> None:
+        if not self._is_draining:
+            for job in await self.hold.claim_watched(_WATCHED_AT_ONCE):
+                self._begin(job)
+
+    def _abandon(self) -> None:
+        for task in list(self._tasks.values()):
+            task.cancel()
+
+    async def _drain(self) -> None:
+        self._is_draining = True
+        for job, task in list(self._tasks.items()):
+            if not job.is_in_flight:
+                task.cancel()
+        if self._tasks:
+            await asyncio.wait(list(self._tasks.values()), timeout=self._settings.shutdown)
+        self._abandon()
+        if self._tasks:
+            await asyncio.wait(list(self._tasks.values()))
+        await self.hold.release([job for job in self.hold.jobs.values() if not job.is_watched])
+
+    async def _tear_down(self) -> None:
+        try:
+            await self._drain()
+            await self.hold.sign_off()
+        except (RedisError, OSError) as error:
+            self._log.error("orders not given back: recovery will", error=type(error).__name__, to_do="none")
+        for task in self._background:
+            task.cancel()
+        self.evidence.close()
+        self.lanes.close()
+        await self._client.aclose()
+        await self._redis.aclose()
+
+    # ------------------------------------------------------------------ messages
+
+    async def _read(self, chunk: dict[str, Any]) -> tuple[str, list[CancelOrder]]:
+        """Check again what came: an order that is wrong is parked with its reason, the others of its message go on."""
+        lane = chunk.get("lane")
+        said = chunk.get("orders")
+        if chunk.get("v") != WIRE_VERSION or lane not in list(Lane) or not isinstance(said, list):
+            await self._park(f"v={chunk.get('v')!r}, lane={lane!r}: unknown version, lane or form", chunk)
+            return "", []
+        orders: list[CancelOrder] = []
+        for wire in cast("list[Any]", said):
+            try:
+                order = CancelOrder.from_wire(wire)
+                if order.ucc != chunk.get("ucc"):
+                    raise InvalidOrderError("ucc", order.ucc, "must be the message's account")
+                orders.append(order)
+            except InvalidOrderError as error:
+                await self._refuse(wire, error)
+        return str(lane), orders
+
+    async def _refuse(self, wire: Any, error: InvalidOrderError) -> None:
+        await self._park(str(error), wire)
+        self._log.error("order refused: bad input", reason=str(error), to_do="mend the sender")
+
+    async def _park(self, reason: str, message: object) -> None:
+        async with self._redis.pipeline(transaction=False) as pipeline:
+            pipeline.lpush(PARKED, parked_entry(reason, message))
+            pipeline.ltrim(PARKED, 0, PARKED_KEPT - 1)
+            pipeline.hincrby(COUNTERS, "parked", 1)
+            await pipeline.execute()

@@ -1,0 +1,32 @@
+"""The sandbox as one aiohttp application."""
+
+from aiohttp import web
+
+from worker.sandbox.book import Book
+from worker.sandbox.broker import Broker
+from worker.sandbox.control_api import ControlApi
+from worker.sandbox.delivery import Delivery
+from worker.sandbox.faults import FaultBook
+from worker.sandbox.journal import Journal
+from worker.sandbox.login import BASE_PATH, Login
+
+_MAX_BODY_BYTES = 256 * 1024 * 1024
+
+
+def create_app(*, seed: int = 0, orders_per_second: float | None = None) -> web.Application:
+    """Build an empty sandbox.
+
+    `seed` fixes order numbers and the dice of faults; `orders_per_second` limits accounts that name no limit
+    of their own, None means no limit.
+    """
+    book = Book(seed=seed, orders_per_second=orders_per_second)
+    journal = Journal()
+    faults = FaultBook(seed=seed)
+    delivery = Delivery(book, faults)
+    broker = Broker(book, journal, delivery)
+    login = Login(book, journal, delivery)
+    app = web.Application(client_max_size=_MAX_BODY_BYTES)
+    app.add_routes(broker.routes("") + broker.routes(BASE_PATH))
+    app.add_routes(login.routes())
+    app.add_routes(ControlApi(book, journal, faults, login).routes())
+    return app

@@ -1,0 +1,135 @@
+"""The broker's trading routes: cancels and reads of orders."""
+
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from worker.sandbox.book import Account, Book
+from worker.sandbox.cancelling import Effect, cancel
+from worker.sandbox.delivery import Delivery, answer
+from worker.sandbox.journal import CANCELS, Call, Journal
+from worker.sandbox.order import Order, Variety
+from worker.sandbox.reply import Reply, json_reply, no_data, no_session, rows, too_many
+from worker.sandbox.row import row_bytes, row_of
+from worker.sandbox.wire import CancelCall, header_problem, query_problem, read_cancel, read_form, read_history
+
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Broker:
+    """Answers the trading calls. Every check stands before the first fault: faults hit well-formed calls only."""
+
+    def __init__(self, book: Book, journal: Journal, delivery: Delivery) -> None:
+        self._book = book
+        self._journal = journal
+        self._delivery = delivery
+
+    def routes(self, prefix: str) -> list[web.RouteDef]:
+        """Return the trading routes under a path."""
+        return [
+            web.post(f"{prefix}/quick/order/cancel", self._canceller("regular")),
+            web.post(f"{prefix}/quick/order/bo/exit", self._canceller("bracket")),
+            web.post(f"{prefix}/quick/order/co/exit", self._canceller("cover")),
+            web.post(f"{prefix}/quick/order/history", self._history),
+            web.get(f"{prefix}/quick/user/orders", self._orders),
+            web.get(f"{prefix}/quick/user/orders/{{order_number}}", self._order),
+        ]
+
+    def _canceller(self, variety: Variety) -> _Handler:
+        async def handle(request: web.Request) -> web.StreamResponse:
+            call = self._journal.arrive(variety)
+            admitted = self._admit(request, call)
+            fields = read_form(await request.read())
+            wanted = fields if isinstance(fields, Reply) else read_cancel(fields)
+            if isinstance(wanted, CancelCall):
+                call.order_number = wanted.order_number
+            order = self._named(call)
+            if isinstance(admitted, Reply):
+                return answer(call, admitted)
+            if isinstance(wanted, Reply):
+                return answer(call, wanted)
+
+            def act(effect: Effect) -> Reply:
+                own_delay = admitted.rules.cancel_pending_seconds
+                seconds = own_delay if effect.seconds is None else effect.seconds
+                return cancel(order, wanted, variety, Effect(effect.kind, seconds, effect.reason))
+
+            return await self._delivery.perform(request, call, act)
+
+        return handle
+
+    async def _orders(self, request: web.Request) -> web.StreamResponse:
+        call = self._journal.arrive("orders")
+        admitted = self._admit(request, call)
+        if isinstance(admitted, Reply):
+            return answer(call, admitted)
+        return await self._delivery.perform(request, call, lambda _: _book_of(admitted.orders))
+
+    async def _order(self, request: web.Request) -> web.StreamResponse:
+        call = self._journal.arrive("order")
+        call.order_number = number = request.match_info["order_number"]
+        admitted = self._admit(request, call)
+        if isinstance(admitted, Reply):
+            return answer(call, admitted)
+
+        def act(_: Effect) -> Reply:
+            order = admitted.orders.get(number)
+            return no_data() if order is None else rows([row_bytes(order)])
+
+        return await self._delivery.perform(request, call, act)
+
+    async def _history(self, request: web.Request) -> web.StreamResponse:
+        call = self._journal.arrive("history")
+        admitted = self._admit(request, call)
+        fields = read_form(await request.read())
+        number = fields if isinstance(fields, Reply) else read_history(fields)
+        if isinstance(number, str):
+            call.order_number = number
+        if isinstance(admitted, Reply):
+            return answer(call, admitted)
+        if isinstance(number, Reply):
+            return answer(call, number)
+
+        def act(_: Effect) -> Reply:
+            return _history_of(admitted.orders.get(number), wrapped=admitted.rules.history_wrapped)
+
+        return await self._delivery.perform(request, call, act)
+
+    def _admit(self, request: web.Request, call: Call) -> Account | Reply:
+        """Return the account whose call this is, or the refusal that session, headers or rate ask for."""
+        headers = request.headers
+        session = self._book.sessions.get(headers.get("Auth", ""))
+        account = None if session is None else self._book.accounts[session.ucc]
+        call.ucc = None if account is None else account.ucc
+        crowded = account is not None and self._crowded(account, call)
+        problem = header_problem(headers, form=request.method == "POST")
+        if problem is not None:
+            return problem
+        if account is None or session is None or not session.alive or headers.get("Sid") != session.sid:
+            return no_session()
+        if crowded:
+            return too_many()
+        return account if not request.query_string else query_problem(request.query) or account
+
+    def _crowded(self, account: Account, call: Call) -> bool:
+        if call.endpoint in CANCELS:
+            return account.cancels.exceeds(self._book.order_limit(account), call.monotonic)
+        return account.reads.exceeds(account.rules.reads_per_second, call.monotonic)
+
+    def _named(self, call: Call) -> Order | None:
+        order = self._book.orders.get(call.order_number or "")
+        if order is None or order.ucc != call.ucc:
+            return None
+        order.cancel_requests += 1
+        return order
+
+
+def _book_of(orders: dict[str, Order]) -> Reply:
+    return rows(map(row_bytes, orders.values())) if orders else no_data()
+
+
+def _history_of(order: Order | None, *, wrapped: bool) -> Reply:
+    if order is None:
+        return no_data()
+    envelope = {"stat": "Ok", "stCode": 200, "data": [row_of(order, change) for change in reversed(order.changes)]}
+    return json_reply({"data": envelope} if wrapped else envelope)

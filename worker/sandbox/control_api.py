@@ -1,0 +1,181 @@
+"""The control API: create, order faults, and read what is true."""
+
+import math
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import orjson
+from aiohttp import web
+from pydantic import TypeAdapter
+
+from worker.sandbox.book import Account, Book, Rules, Session
+from worker.sandbox.faults import AnyFault, FaultBook
+from worker.sandbox.form import (
+    AccountForm,
+    ExpireForm,
+    Generator,
+    InputError,
+    LookupForm,
+    OrderForm,
+    StateForm,
+    parsed,
+)
+from worker.sandbox.journal import TARGETS, Journal
+from worker.sandbox.login import Login, base_url_of
+from worker.sandbox.presets import PRESETS
+from worker.sandbox.truth import change, create, truth_of
+
+_ORDER_LIST: TypeAdapter[list[OrderForm]] = TypeAdapter(list[OrderForm])
+_FAULT_LIST: TypeAdapter[list[AnyFault]] = TypeAdapter(list[AnyFault])
+
+_Control = Callable[[web.Request], Awaitable[Any]]
+
+
+class ControlApi:
+    """Everything under /_sandbox/. Input that does not fit is answered with 400 and changes nothing."""
+
+    def __init__(self, book: Book, journal: Journal, faults: FaultBook, login: Login) -> None:
+        self._book = book
+        self._journal = journal
+        self._faults = faults
+        self._login = login
+
+    def routes(self) -> list[web.RouteDef]:
+        """Return the control routes."""
+        table: list[tuple[str, str, _Control]] = [
+            ("POST", "accounts", self._create_account),
+            ("POST", "orders", self._create_orders),
+            ("POST", "orders/state", self._set_state),
+            ("GET", "truth", self._truth),
+            ("POST", "truth/lookup", self._look_up),
+            ("GET", "requests", self._requests),
+            ("DELETE", "requests", self._clear_requests),
+            ("GET", "stats", self._stats),
+            ("POST", "sessions/expire", self._expire),
+            ("GET", "sessions/{ucc}", self._session),
+            ("POST", "faults", self._add_faults),
+            ("GET", "faults", self._list_faults),
+            ("DELETE", "faults", self._clear_faults),
+            ("GET", "presets", self._presets),
+            ("POST", "reset", self._reset),
+        ]
+        return [web.route(method, f"/_sandbox/{path}", _guarded(handle)) for method, path, handle in table]
+
+    async def _create_account(self, request: web.Request) -> Any:
+        form = parsed(AccountForm.model_validate, await request.read())
+        session = self._book.open_account(form.ucc, Rules(**form.model_dump(exclude={"ucc"})))
+        return _session_json(request, session)
+
+    async def _create_orders(self, request: web.Request) -> Any:
+        wanted = parsed(_order_forms, await request.read())
+        return {"orders": [truth_of(order) for order in create(self._book, wanted)]}
+
+    async def _set_state(self, request: web.Request) -> Any:
+        return truth_of(change(self._book, parsed(StateForm.model_validate, await request.read())))
+
+    async def _truth(self, request: web.Request) -> Any:
+        query = _query(request, {"ucc"})
+        orders = self._account(query["ucc"]).orders if "ucc" in query else self._book.orders
+        return {"orders": [truth_of(order) for order in orders.values()]}
+
+    async def _look_up(self, request: web.Request) -> Any:
+        numbers = parsed(LookupForm.model_validate, await request.read()).order_numbers
+        known = [truth_of(self._book.orders[number]) for number in numbers if number in self._book.orders]
+        return {"orders": known, "unknown": [number for number in numbers if number not in self._book.orders]}
+
+    async def _requests(self, request: web.Request) -> Any:
+        query = _query(request, {"ucc", "since", "endpoint"})
+        endpoint = query.get("endpoint")
+        if endpoint is not None and endpoint not in TARGETS:
+            raise InputError("endpoint", endpoint, f"must be one of {', '.join(sorted(TARGETS))}")
+        calls = self._journal.calls(ucc=query.get("ucc"), since=_since(query.get("since")), endpoint=endpoint)
+        return {"requests": [call.as_json() for call in calls]}
+
+    async def _clear_requests(self, _request: web.Request) -> Any:
+        self._journal.clear()
+        return {}
+
+    async def _stats(self, _request: web.Request) -> Any:
+        accounts = self._book.accounts.values()
+        return self._journal.stats() | {"logins": {account.ucc: account.logins for account in accounts}}
+
+    async def _expire(self, request: web.Request) -> Any:
+        form = parsed(ExpireForm.model_validate, await request.read())
+        self._account(form.ucc)
+        self._book.expire(form.ucc)
+        return _session_json(request, self._book.issue(form.ucc)) if form.issue else {"ucc": form.ucc}
+
+    async def _session(self, request: web.Request) -> Any:
+        session = self._account(request.match_info["ucc"]).session
+        if session is None:
+            raise InputError("ucc", request.match_info["ucc"], "must have a session; all of its sessions have expired")
+        return _session_json(request, session)
+
+    async def _add_faults(self, request: web.Request) -> Any:
+        faults = parsed(_fault_forms, await request.read())
+        return {"faults": [self._faults.add(fault).as_json() for fault in faults]}
+
+    async def _list_faults(self, _request: web.Request) -> Any:
+        return {"faults": [rule.as_json() for rule in self._faults.rules]}
+
+    async def _clear_faults(self, _request: web.Request) -> Any:
+        self._faults.clear()
+        return {}
+
+    async def _presets(self, _request: web.Request) -> Any:
+        return {"presets": list(PRESETS)}
+
+    async def _reset(self, _request: web.Request) -> Any:
+        for part in (self._book, self._journal, self._faults, self._login):
+            part.clear()
+        return {}
+
+    def _account(self, ucc: str) -> Account:
+        account = self._book.accounts.get(ucc)
+        if account is None:
+            raise InputError("ucc", ucc, "must be an account of the sandbox")
+        return account
+
+
+def _guarded(handle: _Control) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    async def guarded(request: web.Request) -> web.StreamResponse:
+        try:
+            payload, status = await handle(request), 200
+        except InputError as error:
+            payload, status = error.as_json(), 400
+        return web.Response(body=orjson.dumps(payload), status=status, content_type="application/json")
+
+    return guarded
+
+
+def _order_forms(payload: Any) -> list[OrderForm] | Generator:
+    if isinstance(payload, dict):
+        return Generator.model_validate(payload)
+    return _ORDER_LIST.validate_python(payload)
+
+
+def _fault_forms(payload: Any) -> list[AnyFault]:
+    return _FAULT_LIST.validate_python(payload if isinstance(payload, list) else [payload])
+
+
+def _query(request: web.Request, known: set[str]) -> dict[str, str]:
+    for name, value in request.query.items():
+        if name not in known:
+            raise InputError(name, value, f"unknown; known are: {', '.join(sorted(known))}")
+    return dict(request.query)
+
+
+def _since(text: str | None) -> float | None:
+    if text is None:
+        return None
+    try:
+        moment = float(text)
+    except ValueError:
+        moment = math.nan
+    if not math.isfinite(moment):
+        raise InputError("since", text, "must be epoch seconds")
+    return moment
+
+
+def _session_json(request: web.Request, session: Session) -> dict[str, str]:
+    return {"ucc": session.ucc, "base_url": base_url_of(request), "sid": session.sid, "auth": session.auth}

@@ -1,0 +1,130 @@
+"""Celery's Redis transport, with a gate: a message nobody can read is parked instead of ending the worker."""
+
+import json
+import time
+from typing import Any, Final, cast
+
+from kombu.transport import redis as kombu_redis
+
+from neo_cancel.ledger import COUNTERS, PARKED, PARKED_KEPT
+from neo_cancel.messages import TASK_NAME, WIRE_VERSION
+
+__all__ = ["GatedSentinelTransport", "GatedTransport", "complaint", "parked_entry"]
+
+_SHOWN: Final = 4096
+
+
+def parked_entry(reason: str, message: object) -> str:
+    """Write what is kept of a message that could not be used: when, why, and the first 4 KB of it."""
+    text = message if isinstance(message, str) else json.dumps(message, default=repr)
+    return json.dumps({"at": time.time(), "reason": reason, "message": text[:_SHOWN]})
+
+
+def complaint(message: Any) -> str | None:
+    """Say what is wrong with a message from a queue, as its sender would need to hear it; None if nothing is."""
+    if not isinstance(message, dict):
+        return "message: must be a JSON object, Celery protocol 2"
+    envelope = cast("dict[str, Any]", message)
+    headers, properties = envelope.get("headers"), envelope.get("properties")
+    if not isinstance(headers, dict) or not isinstance(properties, dict):
+        return "message: headers and properties must be objects"
+    told = _about_headers(cast("dict[str, Any]", headers)) or _about_properties(cast("dict[str, Any]", properties))
+    if told:
+        return told
+    if envelope.get("content-type") != "application/json":
+        return "content-type: must be application/json"
+    return _about_body(envelope.get("body"), cast("dict[str, Any]", properties).get("body_encoding"))
+
+
+def _about_headers(headers: dict[str, Any]) -> str | None:
+    if headers.get("task") != TASK_NAME:
+        return f"headers.task={headers.get('task')!r}: must be {TASK_NAME}"
+    if not isinstance(headers.get("id"), str):
+        return "headers.id: must be a string"
+    for name in ("eta", "expires", "chord", "group", "stamped_headers", "stamps"):
+        if headers.get(name):
+            return f"headers.{name}: is not supported"
+    if headers.get("timelimit", [None, None]) != [None, None]:
+        return "headers.timelimit: is not supported"
+    return None
+
+
+def _about_properties(properties: dict[str, Any]) -> str | None:
+    if not isinstance(properties.get("delivery_tag"), str):
+        return "properties.delivery_tag: must be a string"
+    if not isinstance(properties.get("correlation_id"), str):
+        return "properties.correlation_id: must be a string"
+    delivery = properties.get("delivery_info")
+    if not isinstance(delivery, dict) or not {"exchange", "routing_key"} <= delivery.keys():  # pyright: ignore[reportUnknownMemberType]
+        return "properties.delivery_info: must hold exchange and routing_key"
+    if properties.get("body_encoding", "utf-8") not in ("utf-8", "base64"):
+        return "properties.body_encoding: must be utf-8 or base64"
+    return None
+
+
+def _about_body(body: Any, encoding: Any) -> str | None:
+    if not isinstance(body, str):
+        return "body: must be a string"
+    if encoding == "base64":
+        return None  # Celery's own senders; the task checks what is inside
+    try:
+        said = json.loads(body)
+    except (ValueError, RecursionError):
+        return "body: must be JSON"
+    match said:
+        case [[dict() as chunk], dict() as named, dict() | None] if not named:
+            version = cast("dict[str, Any]", chunk).get("v")
+            return None if version == WIRE_VERSION else f"v={version!r}: this worker reads version {WIRE_VERSION}"
+        case _:
+            return "body: must be [[chunk], {}, options]"
+
+
+class _Gate:
+    """Mixed into kombu's channels: reads as they do, parks what would make them raise."""
+
+    def _brpop_read(self, **options: Any) -> Any:
+        try:
+            return super()._brpop_read(**options)  # type: ignore[misc]  # pyright: ignore
+        except (ValueError, RecursionError) as error:
+            text = getattr(error, "doc", None) or repr(getattr(error, "object", b""))
+            self.park(f"message: must be JSON ({type(error).__name__})", text)
+            return True
+
+    def park(self, reason: str, message: object) -> None:
+        """Keep a message aside, counted and visible."""
+        with self.conn_or_acquire() as client:  # type: ignore[attr-defined]  # pyright: ignore
+            with client.pipeline() as pipeline:
+                pipeline.lpush(PARKED, parked_entry(reason, message))
+                pipeline.ltrim(PARKED, 0, PARKED_KEPT - 1)
+                pipeline.hincrby(COUNTERS, "parked", 1)
+                pipeline.execute()
+
+
+class _GatedDelivery:
+    """Mixed into kombu's transports: looks at a message before Celery does."""
+
+    def _deliver(self, message: Any, queue: str) -> None:
+        if queue in ("risk", "routine") and (reason := complaint(message)) is not None:
+            self.channels[0].park(reason, message)  # type: ignore[attr-defined]  # pyright: ignore
+            return
+        super()._deliver(message, queue)  # type: ignore[misc]  # pyright: ignore
+
+
+class GatedChannel(_Gate, kombu_redis.Channel):  # type: ignore[misc]
+    """See _Gate."""
+
+
+class GatedTransport(_GatedDelivery, kombu_redis.Transport):  # type: ignore[misc]
+    """The transport for redis, rediss and unix URLs."""
+
+    Channel = GatedChannel
+
+
+class GatedSentinelChannel(_Gate, kombu_redis.SentinelChannel):  # type: ignore[misc]
+    """See _Gate."""
+
+
+class GatedSentinelTransport(_GatedDelivery, kombu_redis.SentinelTransport):  # type: ignore[misc]
+    """The transport for sentinel URLs."""
+
+    Channel = GatedSentinelChannel

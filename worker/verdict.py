@@ -1,0 +1,280 @@
+"""What to do next: pure decisions on the broker's replies and on what the order book shows. No I/O, no clock of its own."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, assert_never
+
+from neo_cancel.messages import Variety
+from neo_cancel.record import Status
+from worker.kotak.order_book import OrderState, Row
+from worker.kotak.replies import Reply
+
+__all__ = ["Action", "Case", "Decision", "Failure", "Next", "Sighting", "Verdict", "at_deadline", "judge", "settle"]
+
+
+class Action(StrEnum):
+    """What a reply asks for."""
+
+    ACKNOWLEDGED = "acknowledged"  # stat "Ok": the book has the last word
+    REFUSED = "refused"  # a definite no
+    UNCLEAR = "unclear"  # "already cancelled or not found", or a code nobody listed: a no that the book must explain
+    RETRY = "retry"  # nothing happened, send it again later
+    RENEW = "renew"  # the session is gone
+    BLOCKED = "blocked"  # this machine or account cannot cancel
+    LOOK = "look"  # nobody knows: read the order
+
+
+class Failure(StrEnum):
+    """No reply came."""
+
+    NOT_SENT = "not_sent"
+    MAYBE_SENT = "maybe_sent"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A judged attempt. `may_have_acted`: the broker may have carried the cancel out. `slow_down`: the whole account sends
+    too fast. `is_listed`: no code, or one that a table lists. `retry_after_seconds` is the broker's wish, None without one.
+    """
+
+    action: Action
+    code: str | None = None
+    text: str | None = None
+    may_have_acted: bool = False
+    slow_down: bool = False
+    is_listed: bool = True
+    retry_after_seconds: float | None = None
+
+
+# kotak-neo: codes that its documentation, SDK and users report. The broker publishes no complete list.
+_CODES: Final = {
+    "1005": Action.RETRY,  # internal error, transient
+    "1006": Action.UNCLEAR,  # three documented texts; never decides by itself
+    "1021": Action.UNCLEAR,  # order is completed
+    "1007": Action.REFUSED,  # invalid body
+    "1009": Action.REFUSED,  # bad input
+    "5202": Action.REFUSED,  # invalid request
+    "5204": Action.REFUSED,  # bad input
+    "1017": Action.REFUSED,  # algo order not allowed
+    "1113": Action.REFUSED,  # bracket and cover not allowed for the trade API
+    "91400": Action.REFUSED,  # only orders placed through the API can be cancelled through it
+    "100022": Action.RENEW,  # invalid session token
+    "100021": Action.RENEW,
+    "1003": Action.RENEW,
+    "200032": Action.RENEW,  # invalid URL: wrong base URL for this session
+    "900901": Action.RENEW,  # invalid credentials, old gateway
+    "1037": Action.RENEW,  # session IP does not match: once, then it is this machine
+    "100008": Action.BLOCKED,  # source IP is not on the account's whitelist
+    "429": Action.RETRY,
+    "900807": Action.RETRY,  # request quota reached, old gateway
+    "5203": Action.UNCLEAR,  # no data
+}
+_TOO_FAST: Final = frozenset({"429", "900807"})
+_HTTP_SESSION: Final = frozenset({401, 403})
+_HTTP_NOTHING_DONE: Final = frozenset({408, 424, 429, 503})
+_HTTP_OK: Final = range(200, 300)
+_TOO_MANY_REQUESTS: Final = 429
+_SERVER_ERROR: Final = 500
+IP_MISMATCH: Final = "1037"
+
+
+def judge(answer: Reply | Failure, *, variety: str) -> Verdict:
+    """Judge one attempt to cancel an order of a variety.
+
+    A bracket or cover exit is not a plain cancel: where a regular order is simply sent again, it is looked at first unless
+    it is certain that nothing happened.
+    """
+    if isinstance(answer, Failure):
+        if answer is Failure.NOT_SENT:
+            return Verdict(Action.RETRY, text="the broker cannot be reached")
+        return Verdict(Action.LOOK, text="no reply", may_have_acted=True)
+    action, listed = _action(answer)
+    if action is Action.RETRY and not _is_too_fast(answer) and variety != Variety.REGULAR:
+        action = Action.LOOK
+    return Verdict(
+        action,
+        code=answer.code or (None if answer.readable else f"HTTP {answer.http_status}"),
+        text=answer.text,
+        may_have_acted=action is Action.LOOK or answer.code == "1005" or not listed,
+        slow_down=_is_too_fast(answer),
+        is_listed=listed,
+        retry_after_seconds=answer.retry_after_seconds,
+    )
+
+
+def _is_too_fast(reply: Reply) -> bool:
+    return reply.code in _TOO_FAST or reply.http_status == _TOO_MANY_REQUESTS
+
+
+def _action(reply: Reply) -> tuple[Action, bool]:
+    if reply.ok:
+        # A gateway's error around an "Ok" is a contradiction, and the book settles contradictions.
+        return (Action.ACKNOWLEDGED if reply.http_status in _HTTP_OK else Action.LOOK), True
+    known = _CODES.get(reply.code or "")
+    if known is not None:
+        return known, True
+    if reply.http_status in _HTTP_SESSION:
+        return Action.RENEW, True
+    if reply.http_status in _HTTP_NOTHING_DONE:
+        return Action.RETRY, True
+    if reply.http_status < _SERVER_ERROR and reply.code is not None:
+        return Action.UNCLEAR, False
+    return Action.LOOK, reply.code is None
+
+
+class Sighting(StrEnum):
+    """What a look at the order book gave, beside a row."""
+
+    MISSING = "missing"  # a readable book with other orders has no such order
+    NO_DATA = "no_data"  # the broker answers that it has nothing: no proof of anything
+    UNREADABLE = "unreadable"
+
+
+@dataclass(slots=True)
+class Case:
+    """What is known about one order's cancel, the memory that decisions rest on. Times are seconds since the epoch.
+
+    `stand` is the status that the broker's last definite reply amounts to, None while there is none: it counts when the
+    book cannot be read. `unsure`: some cancel of ours may have acted without our knowing. `objections` counts replies
+    that said no in a way the book must explain. `missing` counts looks in a row that found a readable book without the
+    order. `looks` and `confirmed_working` count since the last send. `seen` is the last thing a look gave.
+    """
+
+    variety: str
+    stand: Status | None = None
+    stood_at: float = 0.0
+    unsure: bool = False
+    first_sent_at: float | None = None
+    objections: int = 0
+    missing: int = 0
+    looks: int = 0
+    confirmed_working: int = 0
+    seen: Row | Sighting | None = None
+
+    def take(self, verdict: Verdict, now: float) -> None:
+        """Remember a judged attempt."""
+        self.looks = self.confirmed_working = 0
+        self.objections += verdict.action is Action.UNCLEAR
+        stand = _STANDS.get(verdict.action)
+        if verdict.action is Action.UNCLEAR and self.unsure:
+            stand = None  # an earlier cancel may have worked: this is what its success looks like
+        self.unsure |= verdict.may_have_acted or verdict.action is Action.ACKNOWLEDGED
+        if stand is not None or verdict.may_have_acted or verdict.action is Action.UNCLEAR:
+            self.stand, self.stood_at = stand, now
+
+
+_STANDS: Final = {
+    Action.ACKNOWLEDGED: Status.CANCELLED,
+    Action.REFUSED: Status.REFUSED,
+    Action.UNCLEAR: Status.REFUSED,
+    Action.BLOCKED: Status.BLOCKED,
+}
+
+
+class Next(StrEnum):
+    """What to do after a look."""
+
+    FINISH = "finish"
+    SEND = "send"
+    LOOK = "look"
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The outcome of a look. With FINISH: the status, and whether the book proves it."""
+
+    next: Next
+    status: Status | None = None
+    verified: bool = False
+
+
+_LOOK_AGAIN: Final = Decision(Next.LOOK)
+_SEND_AGAIN: Final = Decision(Next.SEND)
+CONTRADICTIONS: Final = 3
+MISSING_LOOKS: Final = 2
+GRACE_SECONDS: Final = 1.5
+
+
+def settle(case: Case, sighting: Row | Sighting, *, now: float, window_seconds: float) -> Decision:
+    """Decide on what a look at the order gave.
+
+    `window_seconds` is how long the book is waited for after a definite reply before that reply stands (specification,
+    section 6: always check for "stat": "Ok").
+    """
+    case.seen = sighting
+    case.looks += 1
+    if isinstance(sighting, Row):
+        case.missing = 0
+        return _settle_row(case, sighting, now)
+    if sighting is Sighting.MISSING:
+        case.missing += 1
+        if case.missing >= MISSING_LOOKS and case.stand is not Status.CANCELLED and _was_answered_or_exit(case):
+            return Decision(Next.FINISH, Status.NOT_FOUND, verified=True)
+    if case.stand is not None:
+        if now - case.stood_at >= window_seconds:
+            return Decision(Next.FINISH, case.stand)
+        return _LOOK_AGAIN
+    # Nothing definite was ever heard. A regular cancel may be repeated, and its reply is evidence; an exit may not.
+    return _SEND_AGAIN if case.variety == Variety.REGULAR else _LOOK_AGAIN
+
+
+def _was_answered_or_exit(case: Case) -> bool:
+    return case.objections > 0 or case.variety != Variety.REGULAR
+
+
+def _settle_row(case: Case, row: Row, now: float) -> Decision:
+    match row.state:
+        case OrderState.CANCELLED:
+            return Decision(Next.FINISH, _whose_cancel(case, row), verified=True)
+        case OrderState.FILLED:
+            return Decision(Next.FINISH, Status.FILLED, verified=True)
+        case OrderState.GONE:
+            return Decision(Next.FINISH, Status.GONE, verified=True)
+        case OrderState.CANCEL_PENDING:
+            return _LOOK_AGAIN
+        case OrderState.WORKING | OrderState.WORKING_AMO | OrderState.IN_FLIGHT | OrderState.NOT_CANCELLED:
+            case.confirmed_working += 1
+            return _settle_working(case, row, now)
+        case _:  # pragma: no cover
+            assert_never(row.state)
+
+
+def _whose_cancel(case: Case, row: Row) -> Status:
+    """Tell our cancel from somebody else's: by the broker's "Ok", or by when the order changed."""
+    if case.stand is Status.CANCELLED:
+        return Status.CANCELLED
+    if not case.unsure:
+        return Status.ALREADY_CANCELLED
+    if row.changed_at is not None and case.first_sent_at is not None and row.changed_at < case.first_sent_at:
+        return Status.ALREADY_CANCELLED
+    return Status.CANCELLED
+
+
+def _settle_working(case: Case, row: Row, now: float) -> Decision:
+    if case.stand is Status.BLOCKED:
+        return Decision(Next.FINISH, Status.BLOCKED, verified=True)
+    if case.objections >= CONTRADICTIONS or (case.stand is Status.REFUSED and case.objections == 0):
+        return Decision(Next.FINISH, Status.REFUSED, verified=True)
+    if case.stand is Status.REFUSED:
+        return _SEND_AGAIN
+    if case.stand is Status.CANCELLED:
+        # Acknowledged and not gone yet: the exchange may need a moment. "not cancelled" may be an older attempt's.
+        return _SEND_AGAIN if now - case.stood_at >= GRACE_SECONDS else _LOOK_AGAIN
+    if case.variety == Variety.REGULAR or case.confirmed_working >= MISSING_LOOKS:
+        return _SEND_AGAIN
+    return _LOOK_AGAIN
+
+
+def at_deadline(case: Case) -> Decision:
+    """Decide when time is up: evidence, else the broker's word, else nothing is claimed."""
+    seen = case.seen
+    if isinstance(seen, Row):
+        if seen.state is OrderState.NOT_CANCELLED:
+            return Decision(Next.FINISH, Status.REFUSED, verified=True)
+        if case.stand is Status.CANCELLED:
+            return Decision(Next.FINISH, Status.UNKNOWN)
+    if case.stand is not None:
+        return Decision(Next.FINISH, case.stand)
+    if case.unsure or case.objections:
+        return Decision(Next.FINISH, Status.UNKNOWN)
+    return Decision(Next.FINISH, Status.EXPIRED)
