@@ -11,24 +11,31 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from neo_cancel.bulk import keys_of
 from neo_cancel.ledger import (
+    BACKLOGS,
+    COUNTERS,
     EVENTS,
     EVENTS_KEPT,
+    PARKED,
+    PARKED_KEPT,
     RISK_QUEUED,
     ROUTINE_QUEUED,
     WATCH,
     WORKERS,
     ScriptCall,
+    backlog_key,
     enqueue_call,
     held_key,
     load_script,
     order_key,
     requeue_call,
+    taken_key,
     urgent_key,
 )
 from neo_cancel.messages import CHUNK_SIZE, CancelOrder, Lane, new_id
 from neo_cancel.record import Status
 from worker.cancel import Log
 from worker.job import Job
+from worker.parked import parked_entry
 
 if TYPE_CHECKING:
     import redis.asyncio
@@ -36,6 +43,7 @@ if TYPE_CHECKING:
 __all__ = ["Hold"]
 
 WRITE_AT_MOST: Final = 200
+MOST_CRASHES: Final = 3
 _LATER_SECONDS: Final = 2.0
 _DAY_SECONDS: Final = 86_400
 _IST_SECONDS: Final = 19_800
@@ -93,7 +101,7 @@ class Hold:
         server_ms, kept, held, *urgent = await self.call(
             ScriptCall(
                 "renew",
-                [WORKERS, held_key(self.worker), urgent_key(self.worker)],
+                [WORKERS, held_key(self.worker), urgent_key(self.worker), taken_key(self.worker)],
                 [self.worker, int(self._lease_seconds * 1000), int(not self._is_registered)],
             )
         )
@@ -136,9 +144,8 @@ class Hold:
             return
         self._mismatches = 0
         names: Any = await self._redis.smembers(held_key(self.worker))  # pyright: ignore[reportGeneralTypeIssues]
-        await self.requeue(
-            self.worker, [name.decode() for name in names if name.decode() not in self.jobs], crashed=True
-        )
+        forgotten = [name.decode() for name in names if name.decode() not in self.jobs]
+        await self.requeue(self.worker, forgotten, why="died")
 
     async def sign_off(self) -> None:
         """End the lease: nobody need wait for it to run out."""
@@ -146,17 +153,17 @@ class Hold:
 
     # ------------------------------------------------------------------ claims
 
-    async def claim(self, lane: str, orders: Sequence[CancelOrder]) -> list[Job]:
+    async def claim(self, lane: str, orders: Sequence[CancelOrder], *, defer: bool = False) -> list[Job]:
         """Take the orders of one account that nobody holds. An order that the ledger does not know is written first.
 
         What was sent by hand comes without a record: writing it calls a worker again, so nothing is claimed for it here.
+        `defer` puts the orders into the account's backlog instead of taking them.
         """
         await self._until_valid()
+        worker, backlog = self.worker, backlog_key(lane, orders[0].ucc) if defer else ""
+        fixed = [held_key(worker), RISK_QUEUED, ROUTINE_QUEUED, taken_key(worker)]
         keys = [order_key(order.ucc, order.order_number) for order in orders]
-        worker = self.worker
-        answers = await self.call(
-            ScriptCall("claim", [held_key(worker), RISK_QUEUED, ROUTINE_QUEUED, *keys], [worker, lane])
-        )
+        answers = await self.call(ScriptCall("claim", [*fixed, *keys], [worker, lane, backlog]))
         missing = [order for order, answer in zip(orders, answers, strict=True) if answer == b"missing"]
         if missing:
             await self.call(enqueue_call(missing, batch=None, ttl_seconds=self._ttl_seconds))
@@ -166,6 +173,20 @@ class Hold:
         for job in fresh if lane == Lane.RISK else ():
             job.lane = job.document["lane"] = Lane.RISK.value
         return fresh
+
+    async def draw(self, backlog: str, at_most: int) -> tuple[int, list[Job]]:
+        """Take orders from a backlog: how many are left there, and what was taken."""
+        await self._until_valid()
+        worry_ms = int(self._lease_seconds * 1000)
+        left, *values = await self.call(
+            ScriptCall("draw", [held_key(self.worker), backlog, BACKLOGS], [self.worker, at_most, worry_ms])
+        )
+        return left, [self._take(Job.decode(value)) for value in values]
+
+    async def orphaned_backlog(self) -> str | None:
+        """Take over a backlog that nobody works on any more."""
+        found = await self.call(ScriptCall("orphans", [BACKLOGS], [int(self._lease_seconds * 1000)]))
+        return found.decode() if found else None
 
     async def claim_watched(self, at_most: int) -> list[Job]:
         """Take orders from the watch list that are due."""
@@ -269,26 +290,62 @@ class Hold:
             job.document["waiting_for"] = "worker"
         for at in range(0, len(jobs), WRITE_AT_MOST):
             await self._write(jobs[at : at + WRITE_AT_MOST], owner=worker, looks=None)
-        await self.requeue(worker, [job.name for job in jobs], crashed=False)
+        await self.requeue(worker, [job.name for job in jobs], why="released")
         for job in jobs:
             self._let_go(job)
 
-    async def requeue(self, owner: str, names: Sequence[str], *, crashed: bool) -> int:
-        """Put orders that `owner` held ("-" for nobody) back into their queues; say how many went."""
+    async def requeue(self, owner: str, names: Sequence[str], *, why: str, suspects: int = 0) -> int:
+        """Put orders that `owner` held ("-" for nobody) back into their queues; say how many went.
+
+        `why` is died, released or lost. The first `suspects` names may have killed their worker. An order that was
+        suspected twice comes back in a message of its own, and one suspected three times does not come back.
+        """
         values: Any = await self._redis.mget(keys_of(names)) if names else []
-        groups: dict[tuple[str, str], list[tuple[str, int, dict[str, Any]]]] = {}
-        for name, value in zip(names, values, strict=True):
+        groups: dict[tuple[str, str, int, str], list[Job]] = {}
+        poison: list[Job] = []
+        for at, (name, value) in enumerate(zip(names, values, strict=True)):
             if value is None:
                 await self._forget(owner, name)
                 continue
             job = Job.decode(value)
-            groups.setdefault((job.lane, job.ucc), []).append((job.order_number, job.fence, job.document))
+            crashes = int(at < suspects)
+            if crashes and job.crashes + 1 >= MOST_CRASHES:
+                poison.append(job)
+                continue
+            alone = name if job.crashes + crashes >= MOST_CRASHES - 1 else ""
+            groups.setdefault((job.lane, job.ucc, crashes, alone), []).append(job)
+        await self._park_poison(owner, poison)
         moved = 0
-        for (lane, ucc), orders in sorted(groups.items()):
-            for at in range(0, len(orders), CHUNK_SIZE):
-                some = orders[at : at + CHUNK_SIZE]
-                moved += await self.call(requeue_call(lane=lane, ucc=ucc, owner=owner, orders=some, crashed=crashed))
+        for (lane, ucc, crashes, _), jobs in sorted(groups.items()):
+            for some in (jobs[at : at + CHUNK_SIZE] for at in range(0, len(jobs), CHUNK_SIZE)):
+                orders = [(job.order_number, job.fence, job.document) for job in some]
+                moved += await self.call(
+                    requeue_call(lane=lane, ucc=ucc, owner=owner, orders=orders, why=why, crashes=crashes)
+                )
         return moved
+
+    async def _park_poison(self, owner: str, jobs: Sequence[Job]) -> None:
+        """End orders that keep killing workers: unknown, not watched, and told to somebody."""
+        for job in jobs:
+            job.status = Status.UNKNOWN
+            job.crashes += 1
+            job.maybe_sent = True
+            job.say(text=f"parked: {job.crashes} workers died when they took it", waiting_for=None, final_at=self.now())
+            arguments: list[Any] = [owner, self._ttl_seconds, EVENTS_KEPT, job.fence, job.encode(None), ""]
+            key = order_key(job.ucc, job.order_number)
+            await self.call(ScriptCall("record", [held_key(owner), EVENTS, WATCH, key], arguments))
+            await self.park(job.document["text"], job.document)
+            self._log.error(
+                "order parked: it kills workers", order=job.name, crashes=job.crashes, to_do="check it with the broker"
+            )
+
+    async def park(self, reason: str, message: object) -> None:
+        """Keep a message that cannot be used aside, counted and visible."""
+        async with self._redis.pipeline(transaction=False) as pipeline:
+            pipeline.lpush(PARKED, parked_entry(reason, message))
+            pipeline.ltrim(PARKED, 0, PARKED_KEPT - 1)
+            pipeline.hincrby(COUNTERS, "parked", 1)
+            await pipeline.execute()
 
     async def _forget(self, owner: str, name: str) -> None:
         """Drop what is left of an order whose record has gone."""
@@ -306,7 +363,8 @@ class Hold:
         tries = 0
         while True:
             try:
-                return await self._redis.execute_command(*call.command)
+                answer: Any = await self._redis.execute_command(*call.command)  # type: ignore[no-untyped-call]
+                return answer
             except NoScriptError:
                 await self._redis.script_load(load_script(call.script).text)
             except (RedisConnectionError, RedisTimeoutError, OSError) as error:

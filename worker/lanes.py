@@ -36,7 +36,7 @@ class Pace(Protocol):
 class LanePolicy:
     """`at_once`: calls of one account in flight. `blocked_seconds`: how long a blocked account answers without a call."""
 
-    at_once: int = 32
+    at_once: int = 16
     blocked_seconds: float = 5.0
 
 

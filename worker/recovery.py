@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from redis.exceptions import RedisError
 
-from neo_cancel.ledger import COUNTERS, WORKERS, ScriptCall, queued_key
+from neo_cancel.ledger import COUNTERS, RECOVERY, WORKERS, ScriptCall, queued_key
 from neo_cancel.messages import Lane
 from worker.cancel import Log
 from worker.hold import Hold
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Recovery"]
 
-_LOCK: Final = "nc:recovery"
 AT_ONCE: Final = 500
 
 
@@ -32,7 +31,7 @@ class Recovery:
     async def run_pass(self) -> int:
         """Put back what lost its worker or its message; say how many orders went."""
         lock_ms = int(self._pass_seconds * 900)
-        if not await self._redis.set(_LOCK, self._hold.worker, nx=True, px=lock_ms):
+        if not await self._redis.set(RECOVERY, self._hold.worker, nx=True, px=lock_ms):
             return 0
         recovered = await self._from_dead_workers()
         for lane in Lane:
@@ -44,12 +43,12 @@ class Recovery:
     async def _from_dead_workers(self) -> int:
         recovered = 0
         while True:
-            answer: list[bytes] = await self._hold.call(ScriptCall("dead", [WORKERS], [AT_ONCE, 0]))
+            answer: list[bytes] = await self._hold.call(ScriptCall("dead", [WORKERS], [AT_ONCE]))
             if not answer:
                 return recovered
-            owner, *names = [part.decode() for part in answer]
+            owner, names = answer[0].decode(), [part.decode() for part in answer[2:]]
             if names:
-                moved = await self._hold.requeue(owner, names, crashed=True)
+                moved = await self._hold.requeue(owner, names, why="died", suspects=int(answer[1]))
                 recovered += moved
                 self._log.info("orders of a dead worker put back", worker=owner, orders=moved)
 
@@ -58,7 +57,7 @@ class Recovery:
         answer: Any = await self._hold.call(ScriptCall("lost", keys, [int(self._pickup_seconds * 1000), AT_ONCE]))
         if not answer:
             return 0
-        moved = await self._hold.requeue("-", [name.decode() for name in answer], crashed=False)
+        moved = await self._hold.requeue("-", [name.decode() for name in answer], why="lost")
         self._log.info("orders without a message put back", lane=str(lane), orders=moved)
         return moved
 

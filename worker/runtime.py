@@ -1,6 +1,7 @@
 """The composition root: settings become collaborators, once per process, around one event loop in a thread of its own."""
 
 import asyncio
+import contextlib
 import threading
 from collections import Counter
 from collections.abc import Callable, Coroutine
@@ -13,8 +14,8 @@ from redis.exceptions import RedisError
 from config.settings import Settings
 from neo_cancel.connection import connect_async
 from neo_cancel.errors import InvalidOrderError
-from neo_cancel.ledger import COUNTERS, PARKED, PARKED_KEPT
-from neo_cancel.messages import WIRE_VERSION, CancelOrder, Lane
+from neo_cancel.ledger import backlog_key
+from neo_cancel.messages import CHUNK_SIZE, WIRE_VERSION, CancelOrder, Lane
 from neo_cancel.record import Status
 from worker.accounts import Accounts
 from worker.cancel import Canceller, Log
@@ -26,7 +27,6 @@ from worker.kotak.gateway import Gateway
 from worker.lanes import LanePolicy, Lanes
 from worker.pace import SharedPace
 from worker.recovery import Recovery, every
-from worker.transport import parked_entry
 
 __all__ = ["Runtime"]
 
@@ -45,6 +45,9 @@ class Runtime:
         self._thread = threading.Thread(target=self._loop.run_forever, name="orders", daemon=True)
         self._tasks: dict[Job, asyncio.Task[None]] = {}
         self._background: list[asyncio.Task[None]] = []
+        self._backlogs: dict[str, asyncio.Task[None]] = {}
+        self._held: Counter[str] = Counter()
+        self._ended: dict[str, asyncio.Event] = {}
         self._is_draining = False
 
     # ------------------------------------------------------------------ from other threads
@@ -56,7 +59,8 @@ class Runtime:
 
     def cancel(self, chunk: dict[str, Any]) -> dict[str, Any]:
         """Work on one message until each of its orders is final or in other hands; answer counts per status."""
-        return self._submit(self._work(chunk)).result()
+        summary: dict[str, Any] = self._submit(self._work(chunk)).result()
+        return summary
 
     def drain(self) -> None:
         """Take no more, let calls in flight end, and give everything else back. Returns at once."""
@@ -134,21 +138,56 @@ class Runtime:
         lane, orders = await self._read(chunk)
         if not orders:
             return {"orders": 0}
+        ucc = orders[0].ucc
+        if self._is_draining or self._held[ucc] >= self._settings.account_orders_at_once:
+            # No room: the orders wait in the ledger, in no thread, and are drawn as the account's others end.
+            backlog = backlog_key(lane, ucc)
+            await self.hold.claim(lane, orders, defer=True)
+            self._work_off(backlog)
+            return {"ucc": ucc, "lane": lane, "orders": len(orders), "deferred": True}
         jobs = await self.hold.claim(lane, orders)
-        if self._is_draining:
-            await self.hold.release(jobs)
-            return {"ucc": orders[0].ucc, "lane": lane, "orders": len(orders), "claimed": 0}
         tasks = [self._begin(job) for job in jobs]
         if tasks:
             await asyncio.wait(tasks)
         counts = Counter(str(job.status) for job in jobs)
-        return {"ucc": orders[0].ucc, "lane": lane, "orders": len(orders), "claimed": len(jobs), "counts": dict(counts)}
+        return {"ucc": ucc, "lane": lane, "orders": len(orders), "claimed": len(jobs), "counts": dict(counts)}
+
+    def _work_off(self, backlog: str) -> None:
+        if backlog not in self._backlogs and not self._is_draining:
+            task = asyncio.create_task(self._draw(backlog))
+            self._backlogs[backlog] = task
+            task.add_done_callback(lambda _: self._backlogs.pop(backlog, None))
+
+    async def _draw(self, backlog: str) -> None:
+        ucc = backlog.rpartition(":")[2]
+        while not self._is_draining:
+            room = self._settings.account_orders_at_once - self._held[ucc]
+            left, jobs = await self.hold.draw(backlog, max(0, room))
+            for job in jobs:
+                self._begin(job)
+            if left == 0:
+                return
+            # A look now and then also says that this backlog is in living hands.
+            ended = self._ended.setdefault(ucc, asyncio.Event())
+            ended.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self._settings.lease / 3):
+                    while self._held[ucc] > self._settings.account_orders_at_once - CHUNK_SIZE:
+                        await ended.wait()
+                        ended.clear()
 
     def _begin(self, job: Job) -> "asyncio.Task[None]":
         task = asyncio.create_task(self._run(job))
         self._tasks[job] = task
-        task.add_done_callback(lambda _: self._tasks.pop(job, None))
+        self._held[job.ucc] += 1
+        task.add_done_callback(lambda _: self._end(job))
         return task
+
+    def _end(self, job: Job) -> None:
+        self._tasks.pop(job, None)
+        self._held[job.ucc] -= 1
+        if (ended := self._ended.get(job.ucc)) is not None:
+            ended.set()
 
     async def _run(self, job: Job) -> None:
         try:
@@ -169,6 +208,8 @@ class Runtime:
         if not self._is_draining:
             for job in await self.hold.claim_watched(_WATCHED_AT_ONCE):
                 self._begin(job)
+            if (backlog := await self.hold.orphaned_backlog()) is not None:
+                self._work_off(backlog)
 
     def _abandon(self) -> None:
         for task in list(self._tasks.values()):
@@ -206,7 +247,7 @@ class Runtime:
         lane = chunk.get("lane")
         said = chunk.get("orders")
         if chunk.get("v") != WIRE_VERSION or lane not in list(Lane) or not isinstance(said, list):
-            await self._park(f"v={chunk.get('v')!r}, lane={lane!r}: unknown version, lane or form", chunk)
+            await self.hold.park(f"v={chunk.get('v')!r}, lane={lane!r}: unknown version, lane or form", chunk)
             return "", []
         orders: list[CancelOrder] = []
         for wire in cast("list[Any]", said):
@@ -220,12 +261,5 @@ class Runtime:
         return str(lane), orders
 
     async def _refuse(self, wire: Any, error: InvalidOrderError) -> None:
-        await self._park(str(error), wire)
+        await self.hold.park(str(error), wire)
         self._log.error("order refused: bad input", reason=str(error), to_do="mend the sender")
-
-    async def _park(self, reason: str, message: object) -> None:
-        async with self._redis.pipeline(transaction=False) as pipeline:
-            pipeline.lpush(PARKED, parked_entry(reason, message))
-            pipeline.ltrim(PARKED, 0, PARKED_KEPT - 1)
-            pipeline.hincrby(COUNTERS, "parked", 1)
-            await pipeline.execute()

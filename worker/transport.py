@@ -1,23 +1,16 @@
 """Celery's Redis transport, with a gate: a message nobody can read is parked instead of ending the worker."""
 
 import json
-import time
-from typing import Any, Final, cast
+from typing import Any, cast
 
 from kombu.transport import redis as kombu_redis
 
 from neo_cancel.ledger import COUNTERS, PARKED, PARKED_KEPT
 from neo_cancel.messages import TASK_NAME, WIRE_VERSION
 
-__all__ = ["GatedSentinelTransport", "GatedTransport", "complaint", "parked_entry"]
+from worker.parked import parked_entry
 
-_SHOWN: Final = 4096
-
-
-def parked_entry(reason: str, message: object) -> str:
-    """Write what is kept of a message that could not be used: when, why, and the first 4 KB of it."""
-    text = message if isinstance(message, str) else json.dumps(message, default=repr)
-    return json.dumps({"at": time.time(), "reason": reason, "message": text[:_SHOWN]})
+__all__ = ["GatedSentinelTransport", "GatedTransport", "complaint"]
 
 
 def complaint(message: Any) -> str | None:
@@ -72,11 +65,10 @@ def _about_body(body: Any, encoding: Any) -> str | None:
     except (ValueError, RecursionError):
         return "body: must be JSON"
     match said:
-        case [[dict() as chunk], dict() as named, dict() | None] if not named:
-            version = cast("dict[str, Any]", chunk).get("v")
+        case [[{"v": version}], named, {} | None] if named == {}:
             return None if version == WIRE_VERSION else f"v={version!r}: this worker reads version {WIRE_VERSION}"
         case _:
-            return "body: must be [[chunk], {}, options]"
+            return "body: must be [[chunk], {}, options], the chunk with its version v"
 
 
 class _Gate:
@@ -93,7 +85,7 @@ class _Gate:
     def park(self, reason: str, message: object) -> None:
         """Keep a message aside, counted and visible."""
         with self.conn_or_acquire() as client:  # type: ignore[attr-defined]  # pyright: ignore
-            with client.pipeline() as pipeline:
+            with client.pipeline() as pipeline:  # pyright: ignore
                 pipeline.lpush(PARKED, parked_entry(reason, message))
                 pipeline.ltrim(PARKED, 0, PARKED_KEPT - 1)
                 pipeline.hincrby(COUNTERS, "parked", 1)

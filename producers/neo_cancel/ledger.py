@@ -8,6 +8,10 @@ nc:queued:LANE            sorted set  permanent          orders that wait in tha
 nc:workers                sorted set  permanent          workers by the end of their lease
 nc:held:WORKER            set         while work goes on what a worker holds; emptied by its work or by recovery
 nc:urgent:WORKER          list        60 s               orders held by that worker that became urgent
+nc:taken:WORKER           list        60 s               what a worker took last: the suspects if it dies at once
+nc:backlog:LANE:UCC       list        while work goes on orders of an account beyond what its workers take at once
+nc:backlogs               sorted set  permanent          backlogs by when nobody will have worked on them for too long
+nc:recovery               string      a second           the recovery pass has been done by somebody
 nc:watch                  sorted set  permanent          orders that ended unknown, by their next look
 nc:events                 stream      about 20,000       "ended": lines of "UCC:NUMBER status"
 nc:parked                 list        about 10,000       messages nobody could read, with the reason
@@ -41,6 +45,8 @@ WATCH: Final = "nc:watch"
 EVENTS: Final = "nc:events"
 PARKED: Final = "nc:parked"
 COUNTERS: Final = "nc:counters"
+BACKLOGS: Final = "nc:backlogs"
+RECOVERY: Final = "nc:recovery"
 RISK_QUEUED: Final = "nc:queued:risk"
 ROUTINE_QUEUED: Final = "nc:queued:routine"
 
@@ -51,6 +57,7 @@ PERMANENT: Final = (
     EVENTS,
     PARKED,
     COUNTERS,
+    BACKLOGS,
     RISK_QUEUED,
     ROUTINE_QUEUED,
 )
@@ -85,6 +92,16 @@ def held_key(worker: str) -> str:
 def urgent_key(worker: str) -> str:
     """Name what became urgent while a worker held it."""
     return f"nc:urgent:{worker}"
+
+
+def taken_key(worker: str) -> str:
+    """Name what a worker took last."""
+    return f"nc:taken:{worker}"
+
+
+def backlog_key(lane: str, ucc: str) -> str:
+    """Name an account's backlog."""
+    return f"nc:backlog:{lane}:{ucc}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,14 +155,17 @@ def enqueue_call(chunk: Sequence[CancelOrder], *, batch: str | None, ttl_seconds
 
 
 def requeue_call(
-    *, lane: str, ucc: str, owner: str, orders: Sequence[tuple[str, int, Mapping[str, Any]]], crashed: bool
+    *, lane: str, ucc: str, owner: str, orders: Sequence[tuple[str, int, Mapping[str, Any]]], why: str, crashes: int
 ) -> ScriptCall:
-    """Put orders back into a queue: (order number, fence it must still have, document) for each; `owner` "-" for nobody."""
+    """Put orders back into a queue: (order number, fence it must still have, document) for each; `owner` "-" for nobody.
+
+    `why` is died, released or lost; `crashes` is added to each order's count.
+    """
     before, after = envelope(ucc=ucc, lane=lane, orders=[json.dumps(document) for _, _, document in orders])
     return ScriptCall(
         "requeue",
         [lane, queued_key(lane), held_key(owner), *(order_key(ucc, number) for number, _, _ in orders)],
-        [before, after, int(crashed), owner, *(fence for _, fence, _ in orders)],
+        [before, after, why, crashes, owner, *(fence for _, fence, _ in orders)],
     )
 
 

@@ -1,7 +1,8 @@
 """Calls to the broker over httpx: five headers, one form field, hard time-outs, errors translated once."""
 
 import asyncio
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
@@ -53,11 +54,14 @@ class Timeouts:
 class KotakClient:
     """The broker's calls. One per process: it keeps its connections.
 
-    `transport` is httpx's own seam: the aiohttp one in production, a MockTransport in unit tests.
+    `transport` is httpx's own seam: the aiohttp one in production, a MockTransport in unit tests. `clock` (seconds since
+    the epoch) reads a Retry-After that is a date.
     """
 
-    def __init__(self, transport: httpx.AsyncBaseTransport, timeouts: Timeouts) -> None:
-        self._transport = transport
+    def __init__(
+        self, transport: httpx.AsyncBaseTransport, timeouts: Timeouts, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._transport, self._clock = transport, clock
         self._timeouts = timeouts
         self._extensions = {
             "timeout": httpx.Timeout(
@@ -90,7 +94,7 @@ class KotakClient:
             extensions=self._extensions,
         )
         status, headers, content = await self._exchange(request, self._timeouts.total)
-        return parse_reply(status, headers, content)
+        return parse_reply(status, headers, content, now=self._clock())
 
     async def read_book(self, session: Session) -> BookPage:
         """Read all of today's orders. Raises TransportError where no reply came."""
@@ -134,7 +138,7 @@ def transport(max_connections: int) -> httpx.AsyncBaseTransport:
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def _translated() -> Generator[None]:
     """Tell what cannot have left from what may have: only a failure to connect proves that nothing was sent."""
     try:
         yield

@@ -19,9 +19,9 @@ class Gateway:
 
     async def cancel(self, job: Job) -> Reply | Failure:
         """Send the job's cancel once, by the endpoint of its variety. Raises NoSessionError where the account has none."""
-        session = self._used[job.ucc] = await self._sessions.current(job.ucc)
+        session = await self._sessions.current(job.ucc)
         try:
-            return await self._client.cancel(
+            reply = await self._client.cancel(
                 session,
                 order_number=job.order_number,
                 variety=job.variety,
@@ -32,9 +32,12 @@ class Gateway:
             return Failure.NOT_SENT
         except MaybeSentError:
             return Failure.MAYBE_SENT
+        # Noted with the answer, not with the call: others may have sent with a newer session meanwhile.
+        self._used[job.ucc] = session
+        return reply
 
     async def renew(self, ucc: str) -> bool:
-        """Replace the session that the broker refused; False while there is no other."""
+        """Replace the session of the account's last answer, which refused it; False while there is no other."""
         stale = self._used.get(ucc)
         if stale is None:
             return False
@@ -52,11 +55,12 @@ class Gateway:
         page = None
         try:
             for _ in range(2):
-                session = self._used[ucc] = await self._sessions.current(ucc)
+                session = await self._sessions.current(ucc)
                 if order_number is None:
                     page = await self._client.read_book(session)
                 else:
                     page = await self._client.read_order(session, order_number)
+                self._used[ucc] = session
                 gone = page.rows is None and judge(page.reply, variety="regular").action is Action.RENEW
                 if not gone or not await self.renew(ucc):
                     return page

@@ -51,6 +51,7 @@ _STATES: Final = {
 }
 _VARIETIES: Final = {"BO": "bracket", "CO": "cover"}
 _MAX_BOOK: Final = 256 * 1024 * 1024
+_LATEST_NS: Final = 2**63  # a longer number is no time, and would not fit a float
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ class BookPage:
 
 
 def read_page(http_status: int, headers: dict[str, str], body: bytes) -> BookPage:
-    """Read a book, a single order or a history: `{"stat": "Ok", "data": [row, ...]}`, sometimes wrapped in `data` twice."""
+    """Read a book or a single order: `{"stat": "Ok", "data": [row, ...]}`, sometimes wrapped in `data` once more."""
     rows = _rows(body) if http_status == 200 and len(body) <= _MAX_BOOK else None  # noqa: PLR2004
     if rows is None:
         reply = parse_reply(http_status, headers, body)
@@ -159,4 +160,4 @@ def _quantity(value: Any) -> int | None:
 
 def _changed_at(value: Any) -> float | None:
     nanoseconds = _quantity(value)
-    return None if nanoseconds is None or nanoseconds <= 0 else nanoseconds / 1e9
+    return None if nanoseconds is None or not 0 < nanoseconds < _LATEST_NS else nanoseconds / 1e9

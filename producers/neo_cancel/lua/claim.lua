@@ -2,33 +2,35 @@
 --
 -- KEYS[1]  what this worker holds                           set
 -- KEYS[2], KEYS[3]  what waits in the risk and the routine queue   sorted sets
--- KEYS[4...]  the orders' records                           string
+-- KEYS[4]  what this worker took last: the suspects if it dies at once   list
+-- KEYS[5...]  the orders' records                           string
 -- ARGV[1]  the worker's id
 -- ARGV[2]  the lane the wake-up call came through
+-- ARGV[3]  the account's backlog, where there is no room for the orders in this worker, or ''
 --
 -- Answers one text an order: the record as claimed (also one this worker claimed before), '' for one that has ended or is in
--- other hands, 'missing' for one the ledger does not know.
-local values = redis.call('MGET', unpack(KEYS, 4))
-local answers, names = {}, {}
+-- other hands or went into the backlog, 'missing' for one the ledger does not know.
+local values = redis.call('MGET', unpack(KEYS, 5))
+local answers, names, deferred = {}, {}, {}
 for i, value in ipairs(values) do
   if not value then
     answers[i] = 'missing'
   else
-    local status, fence, owner, accepted, rest = string.match(value, '^(%S+) (%d+) (%S+) (%d+) (.*)$')
-    local name = string.sub(KEYS[i + 3], 10)
-    if status == 'queued' then
-      answers[i] = 'sending ' .. (fence + 1) .. ' ' .. ARGV[1] .. ' ' .. accepted .. ' ' .. rest
-      redis.call('SET', KEYS[i + 3], answers[i], 'KEEPTTL')
+    local status, fence, owner, rest = string.match(value, '^(%S+) (%d+) (%S+) (.*)$')
+    local name = string.sub(KEYS[i + 4], 10)
+    answers[i] = ''
+    if status == 'queued' and ARGV[3] ~= '' then
+      deferred[#deferred + 1] = name
+    elseif status == 'queued' then
+      answers[i] = 'sending ' .. (fence + 1) .. ' ' .. ARGV[1] .. ' ' .. rest
+      redis.call('SET', KEYS[i + 4], answers[i], 'KEEPTTL')
       names[#names + 1] = name
     elseif owner == ARGV[1] then
       answers[i] = value
-    else
-      answers[i] = ''
+    elseif ARGV[2] == 'risk' and owner ~= '-' then
       -- Held by somebody in the slower lane: tell the holder that it has become urgent.
-      if ARGV[2] == 'risk' and owner ~= '-' then
-        redis.call('RPUSH', 'nc:urgent:' .. owner, name)
-        redis.call('EXPIRE', 'nc:urgent:' .. owner, 60)
-      end
+      redis.call('RPUSH', 'nc:urgent:' .. owner, name)
+      redis.call('EXPIRE', 'nc:urgent:' .. owner, 60)
     end
   end
 end
@@ -36,5 +38,15 @@ if #names > 0 then
   redis.call('ZREM', KEYS[2], unpack(names))
   redis.call('ZREM', KEYS[3], unpack(names))
   redis.call('SADD', KEYS[1], unpack(names))
+  redis.call('DEL', KEYS[4])
+  redis.call('RPUSH', KEYS[4], unpack(names))
+  redis.call('EXPIRE', KEYS[4], 60)
+end
+if #deferred > 0 then
+  redis.call('ZREM', KEYS[2], unpack(deferred))
+  redis.call('ZREM', KEYS[3], unpack(deferred))
+  redis.call('RPUSH', ARGV[3], unpack(deferred))
+  local time = redis.call('TIME')
+  redis.call('ZADD', 'nc:backlogs', time[1] * 1000 + 3000, ARGV[3])
 end
 return answers

@@ -2,16 +2,25 @@
 --
 -- KEYS[1]  the workers (score: lease ends, ms)              sorted set
 -- ARGV[1]  how many orders to answer at most
--- ARGV[2]  how long a lease must have been over, ms
 --
--- Answers {worker, name...}, or nothing. The lease is marked as lost for good (score 0) in the same step.
+-- Answers {worker, suspects, name...}, or nothing: the first so many names are of the message it took last, where it took one
+-- since its last heartbeat. The lease is marked as lost for good (score 0) in the same step.
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local dead = redis.call('ZRANGE', KEYS[1], '-inf', now - ARGV[2], 'BYSCORE', 'LIMIT', 0, 1)
+local dead = redis.call('ZRANGE', KEYS[1], '-inf', now, 'BYSCORE', 'LIMIT', 0, 1)
 if #dead == 0 then return {} end
 redis.call('ZADD', KEYS[1], 0, dead[1])
 local held = 'nc:held:' .. dead[1]
-local names = redis.call('SRANDMEMBER', held, ARGV[1])
-if #names == 0 then redis.call('ZREM', KEYS[1], dead[1]) end
-table.insert(names, 1, dead[1])
-return names
+local answer, suspects = {dead[1], 0}, {}
+for _, name in ipairs(redis.call('LRANGE', 'nc:taken:' .. dead[1], 0, -1)) do
+  if redis.call('SISMEMBER', held, name) == 1 then
+    suspects[name] = true
+    answer[#answer + 1] = name
+    answer[2] = answer[2] + 1
+  end
+end
+for _, name in ipairs(redis.call('SRANDMEMBER', held, ARGV[1])) do
+  if not suspects[name] then answer[#answer + 1] = name end
+end
+if #answer == 2 then redis.call('ZREM', KEYS[1], dead[1]) end
+return answer

@@ -3,6 +3,7 @@
 -- KEYS[1]  the workers (score: lease ends, ms)              sorted set
 -- KEYS[2]  what this worker holds                           set
 -- KEYS[3]  orders it holds that became urgent               list
+-- KEYS[4]  what it took last, which did not kill it         list
 -- ARGV[1]  the worker's id
 -- ARGV[2]  length of the lease, ms
 -- ARGV[3]  1 for the first time, else 0
@@ -17,6 +18,7 @@ if ends == 0 and ARGV[3] == '0' then
   return {now, 0, 0}
 end
 redis.call('ZADD', KEYS[1], now + ARGV[2], ARGV[1])
+redis.call('DEL', KEYS[4])
 local answer = {now, 1, redis.call('SCARD', KEYS[2])}
 local urgent = redis.call('LRANGE', KEYS[3], 0, -1)
 if #urgent > 0 then

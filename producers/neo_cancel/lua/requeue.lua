@@ -5,9 +5,10 @@
 -- KEYS[3]  what the former owner holds                      set
 -- KEYS[4...]  the orders' records                           string
 -- ARGV[1], ARGV[2]  the message, to be joined by the server's time in ms
--- ARGV[3]  how many crashes to add: 1 for a dead worker, else 0
--- ARGV[4]  the former owner, '-' for orders that nobody held
--- ARGV[5...]  for each record: the fence it must still have
+-- ARGV[3]  'died', 'released' or 'lost'
+-- ARGV[4]  how many crashes to add: 1 for the suspects of a dead worker, else 0
+-- ARGV[5]  the former owner, '-' for orders that nobody held
+-- ARGV[6...]  for each record: the fence it must still have
 --
 -- Answers how many orders went back. An order that ended and was only being watched goes back to the watch list.
 local time = redis.call('TIME')
@@ -19,13 +20,13 @@ for i = 1, #KEYS - 3 do
   local name = string.sub(KEYS[i + 3], 10)
   local status, fence, owner, accepted, sent, crashes, document =
     string.match(values[i] or '', '^(%S+) (%d+) (%S+) (%d+) (%d) (%d+) (.*)$')
-  local is_ours = fence == ARGV[i + 4] and owner == ARGV[4] and (owner ~= '-' or status == 'queued')
+  local is_ours = fence == ARGV[i + 5] and owner == ARGV[5] and (owner ~= '-' or status == 'queued')
   if not is_ours then
     left[#left + 1] = name
   else
     -- A worker that died may have sent; one that let go wrote down whether it had.
-    if ARGV[3] == '1' then sent = '1' end
-    local rest = table.concat({accepted, sent, crashes + ARGV[3], document}, ' ')
+    if ARGV[3] == 'died' then sent = '1' end
+    local rest = table.concat({accepted, sent, crashes + ARGV[4], document}, ' ')
     back = back + 1
     if WORKING[status] then
       redis.call('SET', KEYS[i + 3], 'queued ' .. fence .. ' - ' .. rest, 'KEEPTTL')
@@ -35,13 +36,13 @@ for i = 1, #KEYS - 3 do
       redis.call('SET', KEYS[i + 3], status .. ' ' .. fence .. ' - ' .. rest, 'KEEPTTL')
       redis.call('ZADD', 'nc:watch', now, name)
     end
-    if ARGV[4] ~= '-' then redis.call('SREM', KEYS[3], name) end
+    if ARGV[5] ~= '-' then redis.call('SREM', KEYS[3], name) end
   end
 end
 if #left > 0 then
   redis.call('SREM', KEYS[3], unpack(left))
   -- Nobody held them and they no longer wait: the queue entry is all that is left of an earlier state.
-  if ARGV[4] == '-' then redis.call('ZREM', KEYS[2], unpack(left)) end
+  if ARGV[5] == '-' then redis.call('ZREM', KEYS[2], unpack(left)) end
 end
 if #waiting > 0 then
   redis.call('ZADD', KEYS[2], unpack(waiting))

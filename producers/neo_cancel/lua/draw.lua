@@ -1,0 +1,33 @@
+-- Take orders from an account's backlog, and say that somebody is working on it.
+--
+-- KEYS[1]  what this worker holds                           set
+-- KEYS[2]  the account's backlog in a lane                  list
+-- KEYS[3]  the backlogs (score: when to worry, ms)          sorted set
+-- ARGV[1]  the worker's id
+-- ARGV[2]  how many to take at most; 0 says only that work goes on
+-- ARGV[3]  how long until somebody should worry, ms
+--
+-- Answers {left, record...}, each record with its new fence and this worker as its owner.
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local answers, names = {0}, {}
+local drawn = tonumber(ARGV[2]) > 0 and redis.call('LPOP', KEYS[2], ARGV[2]) or {}
+for _, name in ipairs(drawn or {}) do
+  local value = redis.call('GET', 'nc:order:' .. name)
+  local status, fence, rest = string.match(value or '', '^(%S+) (%d+) %S+ (.*)$')
+  -- Not waiting any more: a risk message came for it meanwhile.
+  if status == 'queued' then
+    local taken = 'sending ' .. (fence + 1) .. ' ' .. ARGV[1] .. ' ' .. rest
+    redis.call('SET', 'nc:order:' .. name, taken, 'KEEPTTL')
+    answers[#answers + 1] = taken
+    names[#names + 1] = name
+  end
+end
+if #names > 0 then redis.call('SADD', KEYS[1], unpack(names)) end
+answers[1] = redis.call('LLEN', KEYS[2])
+if answers[1] > 0 then
+  redis.call('ZADD', KEYS[3], now + ARGV[3], KEYS[2])
+else
+  redis.call('ZREM', KEYS[3], KEYS[2])
+end
+return answers
