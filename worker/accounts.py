@@ -47,6 +47,9 @@ class Accounts:
         """How an order of the account is cancelled."""
         policy = self._policies.get(ucc)
         if policy is None:
+            if ucc not in self._accounts:
+                # The first order of an account is judged by the account's own rules, too.
+                self._read_if_changed()
             account, settings = self._accounts.get(ucc), self._settings
             asked = None if account is None else account.verify
             policy = self._policies[ucc] = CancelPolicy(

@@ -9,6 +9,7 @@ from config.celery_options import celery_options
 from config.log import configure_logging
 from config.settings import ConfigurationError, Settings, load_settings
 from worker.runtime import Runtime
+from worker.startup import redis_complaints
 from worker.tasks import register
 
 __all__ = ["app"]
@@ -38,7 +39,10 @@ def _log_our_way(**_: Any) -> None:
 
 @signals.worker_init.connect(weak=False)
 def _start(**_: Any) -> None:
-    runtime = Runtime(_configured, configure_logging(_configured.log_level))
+    log = configure_logging(_configured.log_level)
+    for complaint in redis_complaints(_configured.resolved_redis_url):
+        log.warning("redis check", text=complaint)
+    runtime = Runtime(_configured, log)
     runtime.start()
     _running.append(runtime)
 

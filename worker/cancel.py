@@ -85,6 +85,7 @@ class CancelPolicy:
 
 _TIME_UP: Final = Verdict(Action.RETRY, text="no time left")
 _NO_SESSION: Final = Verdict(Action.BLOCKED, text="no session is configured for this account")
+_AGAIN: Final = frozenset({Action.RETRY, Action.RENEW})
 _LEAST_WAIT: Final = 0.01
 WATCH_STEPS: Final = 4
 
@@ -179,14 +180,19 @@ class Canceller:
                 await self._pause(job, case.looks, policy)
             # Only a fresh acknowledgement may wait for the crowd: everything else is in doubt.
             patient = case.stand is Status.CANCELLED and case.looks == 0
-            decision = await self._look(job, case, policy, patient=patient)
+            try:
+                async with asyncio.timeout(job.deadline_at - self._clock()):
+                    decision = await self._look(job, case, policy, patient=patient)
+            except TimeoutError:
+                break
             if decision.next is Next.FINISH:
                 return decision
             step = decision.next
         return await self._when_time_is_up(job, case, policy)
 
     async def _when_time_is_up(self, job: Job, case: Case, policy: CancelPolicy) -> Decision:
-        if case.looks == 0 and policy.verify and (case.unsure or case.stand is not None):
+        was_sent = job.first_sent_at is not None
+        if case.looks == 0 and policy.verify and was_sent:
             try:
                 async with asyncio.timeout(policy.last_look):
                     decision = await self._look(job, case, policy, patient=False)
@@ -199,30 +205,41 @@ class Canceller:
     async def _look(self, job: Job, case: Case, policy: CancelPolicy, *, patient: bool) -> Decision:
         self._notes.note(job, Status.VERIFYING)
         # A single read that finds nothing proves nothing, and one of the two reads may be the one that fails: take turns.
-        thorough = isinstance(case.seen, Sighting) and case.looks % 2 == 1
+        thorough = case.seen is Sighting.MISSING or case.blind_looks % 2 == 1
         look = await self._evidence.look(job.ucc, job.order_number, patient=patient, thorough=thorough)
         decision = settle(case, look.sighting, now=self._clock(), window_seconds=policy.window)
         row = look.sighting
         if isinstance(row, Row):
             job.say(verified_by=look.source)
+            if row.state is OrderState.NOT_CANCELLED:
+                job.say(text=row.reason)
+                self._log.info("cancel refused by the exchange", order=job.name, reason=row.reason)
             is_over = decision.next is Next.FINISH and decision.status not in (Status.REFUSED, Status.BLOCKED)
             if not is_over and job.correct(row):
                 self._log.info("request corrected by the book", order=job.name, corrected=job.document["corrected"])
-                case.variety, case.stand, case.objections = job.variety, None, 0
+                case.variety, case.stand, case.last, case.objections = job.variety, None, None, 0
                 return Decision(Next.SEND)
         return decision
 
     async def _deliver(self, job: Job, case: Case, policy: CancelPolicy) -> Verdict:
         """Send the cancel, and again while nothing happened and time is left."""
+        first = await self._attempt(job, case)
+        if first.action not in _AGAIN:
+            return first  # most orders end here; setting tenacity up would cost them as much as all the rest of their way
+        known = [first]
+
+        async def attempt() -> Verdict:
+            return known.pop() if known else await self._attempt(job, case)
+
         retrying = AsyncRetrying(
-            retry=retry_if_result(lambda verdict: verdict.action in (Action.RETRY, Action.RENEW)),
+            retry=retry_if_result(lambda verdict: verdict.action in _AGAIN),
             wait=_Backoff(job, policy, self._clock),
             stop=lambda _: self._clock() >= job.deadline_at - _LEAST_WAIT,
             # What ends the tries is the last verdict itself; tenacity's RetryError never shows.
             retry_error_callback=_last_verdict,
             sleep=lambda seconds: self._wait(job, seconds),
         )
-        verdict: Verdict = await retrying(self._attempt, job, case)
+        verdict: Verdict = await retrying(attempt)
         return verdict
 
     async def _wait(self, job: Job, seconds: float) -> None:

@@ -119,9 +119,10 @@ class _Account:
             await self._slots.acquire()
             now = loop.time()
             await asyncio.sleep(max(0.0, self._next_read_at - now))
-            self._next_read_at = max(now, self._next_read_at) + 1 / self._policy.reads_per_second
             waiters = [waiter for waiter in self._waiters if not waiter.answer.done()]
             self._waiters = []
+            calls = len(waiters) if self._one_by_one(waiters) else 1
+            self._next_read_at = max(now, self._next_read_at) + calls / self._policy.reads_per_second
             task = asyncio.create_task(self._answer(waiters))
             self._reading.add(task)
             task.add_done_callback(self._read_done)
@@ -155,9 +156,12 @@ class _Account:
             return min(patience, policy.quiet)
         return min(patience, policy.quiet - (now - max(quiet_since, self._waiters[-1].asked_at)))
 
+    def _one_by_one(self, waiters: list[_Waiter]) -> bool:
+        return len(waiters) <= self._policy.few and not any(waiter.thorough for waiter in waiters)
+
     async def _answer(self, waiters: list[_Waiter]) -> None:
         try:
-            if len(waiters) <= self._policy.few and not any(waiter.thorough for waiter in waiters):
+            if self._one_by_one(waiters):
                 await asyncio.gather(*(self._answer_one(waiter) for waiter in waiters))
             else:
                 page = await self._reads.read_book(self._ucc)

@@ -1,12 +1,13 @@
 """What this worker holds in the ledger: its lease, its claims, and a writer that gathers many records into one step."""
 
 import asyncio
+import re
 import time
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError, OutOfMemoryError, ReadOnlyError, RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from neo_cancel.bulk import keys_of
@@ -48,6 +49,7 @@ _LATER_SECONDS: Final = 2.0
 _DAY_SECONDS: Final = 86_400
 _IST_SECONDS: Final = 19_800
 _EVENING_SECONDS: Final = 8 * 3600
+_INFO_LINE: Final = re.compile(rb"(\w+):([^\r\n]*)")
 
 
 class Hold:
@@ -80,9 +82,13 @@ class Hold:
         self._ending: list[tuple[Job, asyncio.Future[bool]]] = []
         self._writer: asyncio.Task[None] | None = None
         self._next_write_at = 0.0
-        self._run_id: str | None = None
+        self._server: bytes | None = None
         self._restarted_ms = 0
         self._mismatches = 0
+        self._forgotten: frozenset[str] = frozenset()
+        self._steady_since = float("-inf")
+        # Before the first command on every connection: whoever claims after a restart must know of it.
+        redis.connection_pool.connection_kwargs["redis_connect_func"] = self._greet
 
     def now(self) -> float:
         """Seconds since the epoch by the server's clock, which all workers and records share."""
@@ -92,6 +98,11 @@ class Hold:
     def is_valid(self) -> bool:
         """The lease is certainly still ours."""
         return time.monotonic() < self._valid_until
+
+    @property
+    def may_bury(self) -> bool:
+        """The ledger has been there for a whole lease: a worker whose lease ran out meanwhile had its chance to renew it."""
+        return self.is_valid and time.monotonic() - self._steady_since >= self._lease_seconds
 
     # ------------------------------------------------------------------ the lease
 
@@ -109,9 +120,10 @@ class Hold:
         if not kept:
             self._lose()
             return []
+        if self._is_registered and not self.is_valid:
+            self._steady_since = before
         self._is_registered = True
         self._valid_until = before + self._lease_seconds
-        await self._notice_restart()
         await self._put_back_forgotten(held)
         return [name.decode() for name in urgent]
 
@@ -130,22 +142,29 @@ class Hold:
         self._ending.clear()
         self._on_lost()
 
-    async def _notice_restart(self) -> None:
-        about: Any = await self._redis.info("server")
-        run_id = str(about["run_id"])
-        if run_id != self._run_id:
-            uptime = 0 if self._run_id else int(about["uptime_in_seconds"])
-            self._run_id, self._restarted_ms = run_id, int(self.now() * 1000) - uptime * 1000
+    async def _greet(self, connection: Any) -> None:
+        """Set a new connection up, and find out whether it leads to another server process than the last one."""
+        await connection.on_connect()
+        await connection.send_command("INFO", "server")
+        about = dict(_INFO_LINE.findall(bytes(await connection.read_response(disable_decoding=True))))
+        if about[b"run_id"] != self._server:
+            self._server = about[b"run_id"]
+            started_ms = int(about[b"server_time_usec"]) // 1000 - int(about[b"uptime_in_seconds"]) * 1000
+            self._restarted_ms = max(self._restarted_ms, started_ms)
 
     async def _put_back_forgotten(self, held: int) -> None:
-        """Give back what the ledger thinks we hold and we do not: a restarted server may have lost its last writes."""
+        """Give back what the ledger thinks we hold and we do not: an answer was lost on its way to us.
+
+        Claims and writes under way differ for a moment, so only what is missing at two looks counts.
+        """
         self._mismatches = self._mismatches + 1 if held != len(self.jobs) else 0
-        if self._mismatches < 3:  # noqa: PLR2004 (claims and writes under way differ for a moment)
+        if self._mismatches < 2:  # noqa: PLR2004
+            self._forgotten = frozenset()
             return
-        self._mismatches = 0
         names: Any = await self._redis.smembers(held_key(self.worker))  # pyright: ignore[reportGeneralTypeIssues]
-        forgotten = [name.decode() for name in names if name.decode() not in self.jobs]
-        await self.requeue(self.worker, forgotten, why="died")
+        missing = frozenset(name.decode() for name in names if name.decode() not in self.jobs)
+        await self.requeue(self.worker, sorted(missing & self._forgotten), why="died")
+        self._forgotten = missing - self._forgotten
 
     async def sign_off(self) -> None:
         """End the lease: nobody need wait for it to run out."""
@@ -159,27 +178,33 @@ class Hold:
         What was sent by hand comes without a record: writing it calls a worker again, so nothing is claimed for it here.
         `defer` puts the orders into the account's backlog instead of taking them.
         """
-        await self._until_valid()
-        worker, backlog = self.worker, backlog_key(lane, orders[0].ucc) if defer else ""
-        fixed = [held_key(worker), RISK_QUEUED, ROUTINE_QUEUED, taken_key(worker)]
+        backlog = backlog_key(lane, orders[0].ucc) if defer else ""
         keys = [order_key(order.ucc, order.order_number) for order in orders]
-        answers = await self.call(ScriptCall("claim", [*fixed, *keys], [worker, lane, backlog]))
+        answers = await self._take_part(
+            lambda worker: ScriptCall(
+                "claim",
+                [held_key(worker), RISK_QUEUED, ROUTINE_QUEUED, taken_key(worker), *keys],
+                [worker, lane, backlog],
+            )
+        )
         missing = [order for order, answer in zip(orders, answers, strict=True) if answer == b"missing"]
         if missing:
             await self.call(enqueue_call(missing, batch=None, ttl_seconds=self._ttl_seconds))
         jobs = [Job.decode(answer) for answer in answers if answer not in (b"", b"missing")]
-        # A message that came twice finds its orders in our own hands, unless the first claim's answer never reached us.
-        fresh = [self._take(job) for job in jobs if job.name not in self.jobs]
+        # A message that came twice finds its orders in our own hands, unless the first claim's answer never reached us or a
+        # producer asked again while we watched.
+        fresh = [self._take(job) for job in jobs if job.name not in self.jobs or self.jobs[job.name].fence < job.fence]
         for job in fresh if lane == Lane.RISK else ():
             job.lane = job.document["lane"] = Lane.RISK.value
         return fresh
 
     async def draw(self, backlog: str, at_most: int) -> tuple[int, list[Job]]:
         """Take orders from a backlog: how many are left there, and what was taken."""
-        await self._until_valid()
         worry_ms = int(self._lease_seconds * 1000)
-        left, *values = await self.call(
-            ScriptCall("draw", [held_key(self.worker), backlog, BACKLOGS], [self.worker, at_most, worry_ms])
+        left, *values = await self._take_part(
+            lambda worker: ScriptCall(
+                "draw", [held_key(worker), backlog, BACKLOGS, taken_key(worker)], [worker, at_most, worry_ms]
+            )
         )
         return left, [self._take(Job.decode(value)) for value in values]
 
@@ -190,8 +215,9 @@ class Hold:
 
     async def claim_watched(self, at_most: int) -> list[Job]:
         """Take orders from the watch list that are due."""
-        await self._until_valid()
-        taken = await self.call(ScriptCall("watch", [held_key(self.worker), WATCH], [self.worker, at_most]))
+        taken = await self._take_part(
+            lambda worker: ScriptCall("watch", [held_key(worker), WATCH, taken_key(worker)], [worker, at_most])
+        )
         jobs = [self._take(Job.decode(value)) for value in taken]
         for job in jobs:
             job.is_watched = True
@@ -204,9 +230,30 @@ class Hold:
         self.jobs[job.name] = job
         return job
 
-    async def _until_valid(self) -> None:
-        while not self.is_valid:
-            await self.renew()
+    async def _take_part(self, step: Callable[[str], ScriptCall]) -> Any:
+        """Run a script that takes orders, and again under a new name where the lease was lost before its answer came."""
+        while True:
+            while not self.is_valid:
+                await self.renew()
+            worker = self.worker
+            answer = await self.call(step(worker))
+            if answer is not None and worker == self.worker:
+                return answer
+            if worker == self.worker:
+                self._lose()
+
+    async def suspect(self, job: Job) -> None:
+        """Say that if this worker dies now, this order is to blame."""
+        async with self._redis.pipeline(transaction=True) as pipeline:
+            pipeline.delete(taken_key(self.worker))
+            pipeline.rpush(taken_key(self.worker), job.name)
+            pipeline.expire(taken_key(self.worker), 60)
+            await pipeline.execute()
+
+    async def leave_backlogs(self, backlogs: Iterable[str]) -> None:
+        """Say that nobody works on these backlogs: another worker need not wait until it worries."""
+        if scores := dict.fromkeys(backlogs, 0):
+            await self._redis.zadd(BACKLOGS, scores, xx=True)
 
     # ------------------------------------------------------------------ records
 
@@ -283,8 +330,13 @@ class Hold:
     # ------------------------------------------------------------------ giving back
 
     async def release(self, jobs: Sequence[Job]) -> None:
-        """Let orders go unfinished, with what is known of them, so that another worker goes on at once."""
-        worker = self.worker
+        """Let orders go unfinished, with what is known of them, so that another worker goes on at once.
+
+        Final statuses that are being written are written first: their orders are not let go a second time.
+        """
+        while self._writer is not None and not self._writer.done():
+            await asyncio.wait([self._writer])
+        worker, jobs = self.worker, [job for job in jobs if self.jobs.get(job.name) is job]
         for job in jobs:
             job.status = Status.WAITING
             job.document["waiting_for"] = "worker"
@@ -303,9 +355,10 @@ class Hold:
         values: Any = await self._redis.mget(keys_of(names)) if names else []
         groups: dict[tuple[str, str, int, str], list[Job]] = {}
         poison: list[Job] = []
+        gone: list[str] = []
         for at, (name, value) in enumerate(zip(names, values, strict=True)):
             if value is None:
-                await self._forget(owner, name)
+                gone.append(name)
                 continue
             job = Job.decode(value)
             crashes = int(at < suspects)
@@ -315,6 +368,8 @@ class Hold:
             alone = name if job.crashes + crashes >= MOST_CRASHES - 1 else ""
             groups.setdefault((job.lane, job.ucc, crashes, alone), []).append(job)
         await self._park_poison(owner, poison)
+        if gone:
+            await self.call(ScriptCall("forget", [held_key(owner), RISK_QUEUED, ROUTINE_QUEUED], gone))
         moved = 0
         for (lane, ucc, crashes, _), jobs in sorted(groups.items()):
             for some in (jobs[at : at + CHUNK_SIZE] for at in range(0, len(jobs), CHUNK_SIZE)):
@@ -347,27 +402,22 @@ class Hold:
             pipeline.hincrby(COUNTERS, "parked", 1)
             await pipeline.execute()
 
-    async def _forget(self, owner: str, name: str) -> None:
-        """Drop what is left of an order whose record has gone."""
-        await self._redis.srem(held_key(owner), name)  # pyright: ignore[reportGeneralTypeIssues]
-        await self._redis.zrem(RISK_QUEUED, name)
-        await self._redis.zrem(ROUTINE_QUEUED, name)
-
     # ------------------------------------------------------------------ Redis
 
     async def call(self, call: ScriptCall) -> Any:
-        """Run a script, and wait for a server that is away: with jitter, for as long as it takes.
+        """Run a script, and wait for a server that is away, full or read-only: with jitter, for as long as it takes.
 
         Each script may run twice: what it did the first time makes the second do nothing.
         """
         tries = 0
         while True:
             try:
-                answer: Any = await self._redis.execute_command(*call.command)  # type: ignore[no-untyped-call]
-                return answer
+                return cast("Any", await self._redis.execute_command(*call.command))  # type: ignore[no-untyped-call]
             except NoScriptError:
                 await self._redis.script_load(load_script(call.script).text)
-            except (RedisConnectionError, RedisTimeoutError, OSError) as error:
+            except (RedisError, OSError) as error:
+                if not _may_come_back(error):
+                    raise
                 tries += 1
                 if tries in (1, 10) or tries % 100 == 0:
                     self._log.error("ledger away", error=type(error).__name__, tries=tries, to_do="check Redis")
@@ -381,6 +431,13 @@ def trading_day_end(accepted_at: float) -> float:
     """
     local = accepted_at + _IST_SECONDS + _EVENING_SECONDS
     return (local // _DAY_SECONDS + 1) * _DAY_SECONDS - _IST_SECONDS
+
+
+def _may_come_back(error: Exception) -> bool:
+    if isinstance(error, (RedisConnectionError, RedisTimeoutError, OSError, OutOfMemoryError, ReadOnlyError)):
+        return True
+    # A disk that is full, a replica whose master is away or a master without its replicas: told as plain errors.
+    return str(error).startswith(("MISCONF", "MASTERDOWN", "NOREPLICAS"))
 
 
 def _jitter() -> float:

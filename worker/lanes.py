@@ -14,6 +14,7 @@ __all__ = ["LanePolicy", "Lanes", "Pace"]
 
 _ROUTINE: Final = 1
 _RISK: Final = 0
+_ENTITLED_LOOK_SECONDS: Final = 0.05
 
 
 class Pace(Protocol):
@@ -34,9 +35,12 @@ class Pace(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class LanePolicy:
-    """`at_once`: calls of one account in flight. `blocked_seconds`: how long a blocked account answers without a call."""
+    """`at_once`: calls of one account in flight. `all_at_once`: calls of the process in flight. `blocked_seconds`: how long
+    a blocked account answers without a call.
+    """
 
     at_once: int = 16
+    all_at_once: int = 64
     blocked_seconds: float = 5.0
 
 
@@ -46,18 +50,55 @@ class _Waiter:
     turn: "asyncio.Future[bool]"
 
 
-class Lanes:
-    """The lanes of all accounts of one process."""
+class _Places:
+    """Places in flight of the whole process. Lanes that find none get the next ones in turn, those with a risk order first."""
 
-    def __init__(self, pace: Pace, policy: LanePolicy, clock: Callable[[], float]) -> None:
-        self._pace, self._policy, self._clock = pace, policy, clock
+    def __init__(self, most: int) -> None:
+        self.free = most
+        self._starving: tuple[dict[_Lane, None], ...] = ({}, {})  # by urgency
+
+    @property
+    def are_contended(self) -> bool:
+        """Somebody waits for a place, or would have to."""
+        return self.free <= 0 or bool(self._starving[_RISK]) or bool(self._starving[_ROUTINE])
+
+    def queue_up(self, lane: "_Lane", urgency: int) -> None:
+        """Ask to be woken when a place is free."""
+        self._starving[urgency][lane] = None
+
+    def give_back(self) -> None:
+        """Free a place and wake the lane whose turn it is."""
+        self.free += 1
+        for lanes in self._starving:
+            while lanes:
+                lane = next(iter(lanes))
+                del lanes[lane]
+                if lane.waiting:
+                    lane.wake()
+                    return
+
+
+class Lanes:
+    """The lanes of all accounts of one process. While `is_entitled` says no, nobody has a turn."""
+
+    def __init__(
+        self,
+        pace: Pace,
+        policy: LanePolicy,
+        clock: Callable[[], float],
+        is_entitled: Callable[[], bool] = lambda: True,
+    ) -> None:
+        self._pace, self._policy, self._clock, self._is_entitled = pace, policy, clock, is_entitled
+        self._places = _Places(policy.all_at_once)
         self._accounts: dict[str, _Lane] = {}
 
     def of(self, ucc: str) -> "_Lane":
         """Find or make an account's lane."""
         lane = self._accounts.get(ucc)
         if lane is None:
-            lane = self._accounts[ucc] = _Lane(ucc, self._pace, self._policy, self._clock)
+            lane = self._accounts[ucc] = _Lane(
+                ucc, self._pace, self._policy, self._clock, self._is_entitled, self._places
+            )
         return lane
 
     def quiet_since(self, ucc: str) -> float | None:
@@ -74,8 +115,17 @@ class Lanes:
 class _Lane:
     """One account: risk before routine, then the earlier deadline, then the earlier arrival."""
 
-    def __init__(self, ucc: str, pace: Pace, policy: LanePolicy, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        ucc: str,
+        pace: Pace,
+        policy: LanePolicy,
+        clock: Callable[[], float],
+        is_entitled: Callable[[], bool],
+        places: _Places,
+    ) -> None:
         self._ucc, self._pace, self._policy, self._clock = ucc, pace, policy, clock
+        self._is_entitled, self._places = is_entitled, places
         self._heap: list[tuple[int, float, int, _Waiter]] = []
         self._arrivals = count()
         self._in_flight = 0
@@ -133,6 +183,7 @@ class _Lane:
             return False
         if self.is_free:
             self._in_flight += 1
+            self._places.free -= 1
             return True
         loop = asyncio.get_running_loop()
         waiter = _Waiter(job, loop.create_future())
@@ -145,15 +196,24 @@ class _Lane:
             self._wake.set()
         try:
             return await waiter.turn
+        except asyncio.CancelledError:
+            if waiter.turn.done() and not waiter.turn.cancelled() and waiter.turn.result():
+                self.done()
+            raise
         finally:
             alarm.cancel()
 
     def done(self) -> None:
         """Give the place in flight back."""
         self._in_flight -= 1
+        self._places.give_back()
         self._last_call_ended = asyncio.get_running_loop().time()
         if self._sleeps_for is None:
             self._wake.set()
+
+    def wake(self) -> None:
+        """Look again: a place in flight is free."""
+        self._wake.set()
 
     def hurry(self, order_number: str) -> None:
         """Move a waiting order to the risk lane."""
@@ -171,19 +231,29 @@ class _Lane:
         heapq.heappush(self._heap, (urgency, job.deadline_at, next(self._arrivals), waiter))
 
     def _may_send(self) -> bool:
-        return self._in_flight < self._policy.at_once and asyncio.get_running_loop().time() >= self._paused_until
+        is_paused = asyncio.get_running_loop().time() < self._paused_until
+        has_place = self._in_flight < self._policy.at_once and not self._places.are_contended
+        return has_place and not is_paused and self._is_entitled()
 
     async def _give_turns(self) -> None:
         while self._heap:
+            if not self._is_entitled():
+                await self._sleep(_ENTITLED_LOOK_SECONDS)
+                continue
             free = self._policy.at_once - self._in_flight
             paused = self._paused_until - asyncio.get_running_loop().time()
             if free <= 0 or paused > 0:
                 await self._sleep(paused if paused > 0 else None)
                 continue
+            if self._places.free <= 0:
+                self._places.queue_up(self, self._heap[0][0])
+                await self._sleep(None)
+                continue
+            free = min(free, self._places.free)
             is_risk = self._heap[0][0] == _RISK
             same = sum(entry[0] == self._heap[0][0] for entry in self._heap) if is_risk else len(self._heap)
             granted, wait_seconds = await self._pace.take(self._ucc, min(free, same), is_risk=is_risk)
-            for _ in range(granted):
+            for _ in range(granted if self._is_entitled() else 0):
                 self._next()
             if granted == 0:
                 self._sleeps_for = _RISK if is_risk else _ROUTINE
@@ -195,6 +265,7 @@ class _Lane:
             waiter = heapq.heappop(self._heap)[3]
             if not waiter.turn.done():
                 self._in_flight += 1
+                self._places.free -= 1
                 _tell(waiter, is_yours=True)
                 return
 

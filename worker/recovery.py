@@ -33,7 +33,7 @@ class Recovery:
         lock_ms = int(self._pass_seconds * 900)
         if not await self._redis.set(RECOVERY, self._hold.worker, nx=True, px=lock_ms):
             return 0
-        recovered = await self._from_dead_workers()
+        recovered = await self._from_dead_workers() if self._hold.may_bury else 0
         for lane in Lane:
             recovered += await self._from_lost_messages(lane)
         if recovered:
@@ -63,7 +63,7 @@ class Recovery:
 
 
 async def every(seconds: float, what: Callable[[], Awaitable[object]], log: Log) -> None:
-    """Do something again and again; an error of Redis is logged, and the next time comes."""
+    """Do something again and again; an error is logged, and the next time comes."""
     while True:
         try:
             await what()
@@ -71,4 +71,6 @@ async def every(seconds: float, what: Callable[[], Awaitable[object]], log: Log)
             log.error(
                 "ledger away", error=type(error).__name__, doing=getattr(what, "__name__", ""), to_do="check Redis"
             )
+        except Exception as error:  # noqa: BLE001 (a worker without heartbeat or recovery is no worker)
+            log.error("internal error", error=repr(error), doing=getattr(what, "__name__", ""), to_do="report it")
         await asyncio.sleep(seconds)

@@ -6,7 +6,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
-from typing import Any, Final, cast
+from typing import Any, Final
 
 import uvloop
 from redis.exceptions import RedisError
@@ -16,14 +16,16 @@ from neo_cancel.connection import connect_async
 from neo_cancel.errors import InvalidOrderError
 from neo_cancel.ledger import backlog_key
 from neo_cancel.messages import CHUNK_SIZE, WIRE_VERSION, CancelOrder, Lane
+from neo_cancel.plan import MAX_CHUNK_SIZE
 from neo_cancel.record import Status
 from worker.accounts import Accounts
 from worker.cancel import Canceller, Log
 from worker.evidence import Evidence, ReadingPolicy
-from worker.hold import Hold
+from worker.hold import MOST_CRASHES, Hold
 from worker.job import Job
-from worker.kotak.client import KotakClient, Timeouts, transport
+from worker.kotak.client import KotakClient, Timeouts
 from worker.kotak.gateway import Gateway
+from worker.kotak.transport import WholeReplyTransport
 from worker.lanes import LanePolicy, Lanes
 from worker.pace import SharedPace
 from worker.recovery import Recovery, every
@@ -34,6 +36,9 @@ _START_SECONDS: Final = 30.0
 _PASS_SECONDS: Final = 1.0
 _PICKUP_SECONDS: Final = 3.0
 _WATCHED_AT_ONCE: Final = 100
+_PROBATION_SECONDS: Final = 1.0
+_DRAIN_LOOK_SECONDS: Final = 0.05
+_TEAR_DOWN_SECONDS: Final = 1.5
 
 
 class Runtime:
@@ -49,6 +54,8 @@ class Runtime:
         self._held: Counter[str] = Counter()
         self._ended: dict[str, asyncio.Event] = {}
         self._is_draining = False
+        self._stops_at = float("inf")
+        self._probation = asyncio.Lock()
 
     # ------------------------------------------------------------------ from other threads
 
@@ -68,7 +75,11 @@ class Runtime:
 
     def close(self) -> None:
         """End the loop; what is still held is given back first."""
-        self._submit(self._tear_down()).result(self._settings.shutdown + 2)
+        left = min(self._stops_at - self._loop.time(), self._settings.shutdown)
+        try:
+            self._submit(self._tear_down()).result(max(left, 0) + _TEAR_DOWN_SECONDS)
+        except TimeoutError:
+            self._log.error("orders not given back: recovery will", error="TimeoutError", to_do="check Redis")
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(5)
 
@@ -82,7 +93,7 @@ class Runtime:
         self._redis = connect_async(settings.resolved_redis_url, socket_timeout_seconds=2.0)
         self.accounts = Accounts(settings, log)
         self._client = KotakClient(
-            transport(settings.calls_at_once),
+            WholeReplyTransport(),
             Timeouts(
                 connect=settings.connect_timeout,
                 read=settings.read_timeout,
@@ -102,7 +113,13 @@ class Runtime:
             log=log,
         )
         pace = SharedPace(self.hold, self.accounts.rate_of, log)
-        self.lanes = Lanes(pace, LanePolicy(at_once=settings.account_calls_at_once), self.hold.now)
+        self.lanes = Lanes(
+            pace,
+            LanePolicy(at_once=settings.account_calls_at_once, all_at_once=settings.calls_at_once),
+            self.hold.now,
+            # A worker that slept through its lease finds out what it still holds before it sends.
+            lambda: self.hold.is_valid,
+        )
         self.evidence = Evidence(
             gateway, ReadingPolicy(reads_per_second=settings.reads_per_second), self.lanes.quiet_since
         )
@@ -142,11 +159,16 @@ class Runtime:
         if self._is_draining or self._held[ucc] >= self._settings.account_orders_at_once:
             # No room: the orders wait in the ledger, in no thread, and are drawn as the account's others end.
             backlog = backlog_key(lane, ucc)
-            await self.hold.claim(lane, orders, defer=True)
+            for at in range(0, len(orders), MAX_CHUNK_SIZE):
+                await self.hold.claim(lane, orders[at : at + MAX_CHUNK_SIZE], defer=True)
             self._work_off(backlog)
             return {"ucc": ucc, "lane": lane, "orders": len(orders), "deferred": True}
-        jobs = await self.hold.claim(lane, orders)
-        tasks = [self._begin(job) for job in jobs]
+        jobs = [
+            job
+            for at in range(0, len(orders), MAX_CHUNK_SIZE)
+            for job in await self.hold.claim(lane, orders[at : at + MAX_CHUNK_SIZE])
+        ]
+        tasks = [task for job in jobs if (task := self._begin(job)) is not None]
         if tasks:
             await asyncio.wait(tasks)
         counts = Counter(str(job.status) for job in jobs)
@@ -176,8 +198,11 @@ class Runtime:
                         await ended.wait()
                         ended.clear()
 
-    def _begin(self, job: Job) -> "asyncio.Task[None]":
-        task = asyncio.create_task(self._run(job))
+    def _begin(self, job: Job) -> "asyncio.Task[None] | None":
+        if self._is_draining:  # claimed a moment ago, and given back with the rest
+            return None
+        run = self._run_on_probation if job.crashes >= MOST_CRASHES - 1 else self._run
+        task = asyncio.create_task(run(job))
         self._tasks[job] = task
         self._held[job.ucc] += 1
         task.add_done_callback(lambda _: self._end(job))
@@ -204,6 +229,18 @@ class Runtime:
         if not await self.hold.finish(job):
             self._log.info("result left to a newer owner", order=job.name, status=str(job.status))
 
+    async def _run_on_probation(self, job: Job) -> None:
+        """Work on an order that two deaths point at: one at a time, so that the third names the one to blame."""
+        async with self._probation:
+            await self.hold.suspect(job)
+            run = asyncio.create_task(self._run(job))
+            try:
+                await asyncio.wait([run], timeout=_PROBATION_SECONDS)
+            except asyncio.CancelledError:
+                run.cancel()
+                raise
+        await run
+
     async def _watch(self) -> None:
         if not self._is_draining:
             for job in await self.hold.claim_watched(_WATCHED_AT_ONCE):
@@ -217,24 +254,27 @@ class Runtime:
 
     async def _drain(self) -> None:
         self._is_draining = True
-        for job, task in list(self._tasks.items()):
-            if not job.is_in_flight:
-                task.cancel()
-        if self._tasks:
-            await asyncio.wait(list(self._tasks.values()), timeout=self._settings.shutdown)
+        self._stops_at = min(self._stops_at, self._loop.time() + self._settings.shutdown)
+        while self._tasks and self._loop.time() < self._stops_at:
+            for job, task in self._tasks.items():
+                if not job.is_in_flight:
+                    task.cancel()
+            await asyncio.wait(self._tasks.values(), timeout=_DRAIN_LOOK_SECONDS, return_when="FIRST_COMPLETED")
         self._abandon()
         if self._tasks:
-            await asyncio.wait(list(self._tasks.values()))
+            await asyncio.wait(self._tasks.values())
+        await self.hold.leave_backlogs(self._backlogs)
         await self.hold.release([job for job in self.hold.jobs.values() if not job.is_watched])
 
     async def _tear_down(self) -> None:
         try:
             await self._drain()
-            await self.hold.sign_off()
         except (RedisError, OSError) as error:
             self._log.error("orders not given back: recovery will", error=type(error).__name__, to_do="none")
         for task in self._background:
             task.cancel()
+        with contextlib.suppress(RedisError, OSError):
+            await self.hold.sign_off()
         self.evidence.close()
         self.lanes.close()
         await self._client.aclose()
@@ -244,20 +284,23 @@ class Runtime:
 
     async def _read(self, chunk: dict[str, Any]) -> tuple[str, list[CancelOrder]]:
         """Check again what came: an order that is wrong is parked with its reason, the others of its message go on."""
+        if not isinstance(chunk, dict):  # pyright: ignore[reportUnnecessaryIsInstance]
+            await self.hold.park("chunk: must be an object", chunk)
+            return "", []
         lane = chunk.get("lane")
         said = chunk.get("orders")
         if chunk.get("v") != WIRE_VERSION or lane not in list(Lane) or not isinstance(said, list):
             await self.hold.park(f"v={chunk.get('v')!r}, lane={lane!r}: unknown version, lane or form", chunk)
             return "", []
         orders: list[CancelOrder] = []
-        for wire in cast("list[Any]", said):
+        for wire in said:  # pyright: ignore[reportUnknownVariableType]
             try:
                 order = CancelOrder.from_wire(wire)
                 if order.ucc != chunk.get("ucc"):
                     raise InvalidOrderError("ucc", order.ucc, "must be the message's account")
                 orders.append(order)
             except InvalidOrderError as error:
-                await self._refuse(wire, error)
+                await self._refuse(wire, error)  # pyright: ignore[reportUnknownArgumentType]
         return str(lane), orders
 
     async def _refuse(self, wire: Any, error: InvalidOrderError) -> None:

@@ -102,7 +102,7 @@ class _GatedDelivery:
         super()._deliver(message, queue)  # type: ignore[misc]  # pyright: ignore
 
 
-class GatedChannel(_Gate, kombu_redis.Channel):  # type: ignore[misc]
+class GatedChannel(_Gate, kombu_redis.Channel):
     """See _Gate."""
 
 
@@ -112,7 +112,7 @@ class GatedTransport(_GatedDelivery, kombu_redis.Transport):  # type: ignore[mis
     Channel = GatedChannel
 
 
-class GatedSentinelChannel(_Gate, kombu_redis.SentinelChannel):  # type: ignore[misc]
+class GatedSentinelChannel(_Gate, kombu_redis.SentinelChannel):
     """See _Gate."""
 
 

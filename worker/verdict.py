@@ -71,7 +71,7 @@ _CODES: Final = {
 }
 _TOO_FAST: Final = frozenset({"429", "900807"})
 _HTTP_SESSION: Final = frozenset({401, 403})
-_HTTP_NOTHING_DONE: Final = frozenset({408, 424, 429, 503})
+_HTTP_TRANSIENT: Final = frozenset({408, 424, 429, 503})
 _HTTP_OK: Final = range(200, 300)
 _TOO_MANY_REQUESTS: Final = 429
 _SERVER_ERROR: Final = 500
@@ -95,11 +95,18 @@ def judge(answer: Reply | Failure, *, variety: str) -> Verdict:
         action,
         code=answer.code or (None if answer.readable else f"HTTP {answer.http_status}"),
         text=answer.text,
-        may_have_acted=action is Action.LOOK or answer.code == "1005" or not listed,
+        may_have_acted=_may_have_acted(answer, action),
         slow_down=_is_too_fast(answer),
         is_listed=listed,
         retry_after_seconds=answer.retry_after_seconds,
     )
+
+
+def _may_have_acted(reply: Reply, action: Action) -> bool:
+    """Tell what leaves the outcome open: only a refusal that a table lists, and "too fast", certainly did nothing."""
+    if action is Action.RETRY:
+        return not _is_too_fast(reply)
+    return action is Action.LOOK or (action is Action.UNCLEAR and reply.code not in _CODES)
 
 
 def _is_too_fast(reply: Reply) -> bool:
@@ -113,13 +120,14 @@ def _action(reply: Reply) -> tuple[Action, bool]:
     known = _CODES.get(reply.code or "")
     if known is not None:
         return known, True
+    listed = reply.code in (None, str(reply.http_status))
     if reply.http_status in _HTTP_SESSION:
-        return Action.RENEW, True
-    if reply.http_status in _HTTP_NOTHING_DONE:
-        return Action.RETRY, True
-    if reply.http_status < _SERVER_ERROR and reply.code is not None:
-        return Action.UNCLEAR, False
-    return Action.LOOK, reply.code is None
+        return Action.RENEW, listed
+    if reply.http_status in _HTTP_TRANSIENT:
+        return Action.RETRY, listed
+    if reply.http_status < _SERVER_ERROR and (reply.code or reply.text):
+        return Action.UNCLEAR, listed
+    return Action.LOOK, listed
 
 
 class Sighting(StrEnum):
@@ -137,7 +145,9 @@ class Case:
     `stand` is the status that the broker's last definite reply amounts to, None while there is none: it counts when the
     book cannot be read. `unsure`: some cancel of ours may have acted without our knowing. `objections` counts replies
     that said no in a way the book must explain. `missing` counts looks in a row that found a readable book without the
-    order. `looks` and `confirmed_working` count since the last send. `seen` is the last thing a look gave.
+    order, `blind_looks` those in a row that showed no row at all. `looks` and `confirmed_working` count since the last send; `contradicted`: since then a row showed the order
+    alive, so that an "Ok" cannot stand by itself any more. `last` is what the last reply asked for, `seen` the
+    last thing a look gave.
     """
 
     variety: str
@@ -147,13 +157,18 @@ class Case:
     first_sent_at: float | None = None
     objections: int = 0
     missing: int = 0
+    blind_looks: int = 0
     looks: int = 0
     confirmed_working: int = 0
+    contradicted: bool = False
+    last: Action | None = None
     seen: Row | Sighting | None = None
 
     def take(self, verdict: Verdict, now: float) -> None:
         """Remember a judged attempt."""
         self.looks = self.confirmed_working = 0
+        self.contradicted = False
+        self.last = verdict.action
         self.objections += verdict.action is Action.UNCLEAR
         stand = _STANDS.get(verdict.action)
         if verdict.action is Action.UNCLEAR and self.unsure:
@@ -204,12 +219,15 @@ def settle(case: Case, sighting: Row | Sighting, *, now: float, window_seconds: 
     case.seen = sighting
     case.looks += 1
     if isinstance(sighting, Row):
-        case.missing = 0
+        case.missing = case.blind_looks = 0
         return _settle_row(case, sighting, now)
+    case.blind_looks += 1
     if sighting is Sighting.MISSING:
         case.missing += 1
-        if case.missing >= MISSING_LOOKS and case.stand is not Status.CANCELLED and _was_answered_or_exit(case):
+        if case.missing >= MISSING_LOOKS and case.stand is not Status.CANCELLED and _has_other_evidence(case):
             return Decision(Next.FINISH, Status.NOT_FOUND, verified=True)
+    if case.stand is Status.CANCELLED and case.contradicted:
+        return _SEND_AGAIN if _may_repeat(case, now) else _LOOK_AGAIN
     if case.stand is not None:
         if now - case.stood_at >= window_seconds:
             return Decision(Next.FINISH, case.stand)
@@ -218,8 +236,13 @@ def settle(case: Case, sighting: Row | Sighting, *, now: float, window_seconds: 
     return _SEND_AGAIN if case.variety == Variety.REGULAR else _LOOK_AGAIN
 
 
-def _was_answered_or_exit(case: Case) -> bool:
-    return case.objections > 0 or case.variety != Variety.REGULAR
+def _may_repeat(case: Case, now: float) -> bool:
+    return case.variety == Variety.REGULAR and case.confirmed_working > 0 and now - case.stood_at >= GRACE_SECONDS
+
+
+def _has_other_evidence(case: Case) -> bool:
+    """Tell a missing order from a book that lacks it: the broker said no, too, or may not be asked by a second exit."""
+    return case.objections > 0 or case.stand is Status.REFUSED or case.variety != Variety.REGULAR
 
 
 def _settle_row(case: Case, row: Row, now: float) -> Decision:
@@ -231,8 +254,10 @@ def _settle_row(case: Case, row: Row, now: float) -> Decision:
         case OrderState.GONE:
             return Decision(Next.FINISH, Status.GONE, verified=True)
         case OrderState.CANCEL_PENDING:
+            case.contradicted = True
             return _LOOK_AGAIN
         case OrderState.WORKING | OrderState.WORKING_AMO | OrderState.IN_FLIGHT | OrderState.NOT_CANCELLED:
+            case.contradicted = True
             case.confirmed_working += 1
             return _settle_working(case, row, now)
         case _:  # pragma: no cover
@@ -253,7 +278,7 @@ def _whose_cancel(case: Case, row: Row) -> Status:
 def _settle_working(case: Case, row: Row, now: float) -> Decision:
     if case.stand is Status.BLOCKED:
         return Decision(Next.FINISH, Status.BLOCKED, verified=True)
-    if case.objections >= CONTRADICTIONS or (case.stand is Status.REFUSED and case.objections == 0):
+    if case.objections >= CONTRADICTIONS or case.last is Action.REFUSED:
         return Decision(Next.FINISH, Status.REFUSED, verified=True)
     if case.stand is Status.REFUSED:
         return _SEND_AGAIN
@@ -267,12 +292,10 @@ def _settle_working(case: Case, row: Row, now: float) -> Decision:
 
 def at_deadline(case: Case) -> Decision:
     """Decide when time is up: evidence, else the broker's word, else nothing is claimed."""
-    seen = case.seen
-    if isinstance(seen, Row):
-        if seen.state is OrderState.NOT_CANCELLED:
-            return Decision(Next.FINISH, Status.REFUSED, verified=True)
-        if case.stand is Status.CANCELLED:
-            return Decision(Next.FINISH, Status.UNKNOWN)
+    if isinstance(case.seen, Row) and case.seen.state is OrderState.NOT_CANCELLED:
+        return Decision(Next.FINISH, Status.REFUSED, verified=True)
+    if case.stand is Status.CANCELLED and case.contradicted:
+        return Decision(Next.FINISH, Status.UNKNOWN)
     if case.stand is not None:
         return Decision(Next.FINISH, case.stand)
     if case.unsure or case.objections:

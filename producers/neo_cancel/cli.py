@@ -1,5 +1,6 @@
 """The `neo-cancel` command's entry point: whatever goes wrong is one line and an exit code."""
 
+import io
 import os
 import sys
 
@@ -7,24 +8,27 @@ from neo_cancel.errors import NeoCancelError
 from neo_cancel.exits import ExitCode, complain, exit_code_of
 
 try:
-    from typer.exceptions import TyperException
-
-    from neo_cancel.commands import app
+    from neo_cancel.commands import run
 except ModuleNotFoundError as missing:
     if (missing.name or "").partition(".")[0] not in ("typer", "rich"):
         raise
-    app = None
+
+    def run(*, as_json: bool) -> int:
+        """Stand in for the command where the extra is not installed."""
+        complain("the command needs: pip install 'neo-cancel[cli]'", kind="MissingExtra", as_json=as_json)
+        return ExitCode.USAGE
+
 
 __all__ = ["ExitCode", "main"]
 
 
 def main() -> None:
     """Run the command with the process's arguments and exit; see ExitCode."""
-    as_json = "--json" in sys.argv
     for stream in (sys.stdout, sys.stderr):
-        # A terminal that knows no UTF-8 shows an escape instead of ending the command.
-        getattr(stream, "reconfigure", lambda **_: None)(errors="backslashreplace")
-    code = _run(as_json=as_json)
+        if isinstance(stream, io.TextIOWrapper):
+            # A terminal that knows no UTF-8 shows an escape instead of ending the command.
+            stream.reconfigure(errors="backslashreplace")
+    code = _guarded(as_json="--json" in sys.argv)
     try:
         sys.stdout.flush()
     except BrokenPipeError:
@@ -33,17 +37,11 @@ def main() -> None:
     sys.exit(code)
 
 
-def _run(*, as_json: bool) -> int:
-    if app is None:
-        complain("the command needs: pip install 'neo-cancel[cli]'", kind="MissingExtra", as_json=as_json)
-        return ExitCode.USAGE
+def _guarded(*, as_json: bool) -> int:
     try:
-        code = int(app(prog_name="neo-cancel", standalone_mode=False) or 0)
+        code = run(as_json=as_json)
     except KeyboardInterrupt:
         code = ExitCode.INTERRUPTED
-    except TyperException as error:
-        complain(f"{error.format_message()} (see --help)", kind="UsageError", as_json=as_json)
-        return ExitCode.USAGE
     except NeoCancelError as error:
         complain(str(error), kind=type(error).__name__, as_json=as_json, error=error)
         return exit_code_of(error)

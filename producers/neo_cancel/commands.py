@@ -1,11 +1,13 @@
 """The verbs of the `neo-cancel` command."""
 
+import math
 import os
 import sys
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
+from typer.exceptions import TyperException
 
 from neo_cancel.client import CancelProducer
 from neo_cancel.display import say, show_bad_rows, show_bulk, show_order, show_progress
@@ -14,7 +16,7 @@ from neo_cancel.exits import ExitCode, complain
 from neo_cancel.intake import read_orders
 from neo_cancel.messages import CancelOrder, Lane, Variety
 
-__all__ = ["app"]
+__all__ = ["run"]
 
 DEFAULT_REDIS_URL: Final = "redis://127.0.0.1:6379/0"
 ADDRESS_FILE: Final = Path("var/redis-url")
@@ -35,9 +37,23 @@ app = typer.Typer(
 )
 
 
-@app.callback()
-def _callback() -> None:
-    pass
+def run(*, as_json: bool) -> int:
+    """Run the command with the process's arguments and answer its exit code; wrong usage is told in one line."""
+    try:
+        return int(app(prog_name="neo-cancel", standalone_mode=False) or ExitCode.NONE_MAY_WORK)
+    except TyperException as error:
+        complain(f"{error.format_message()} (see --help)", kind="UsageError", as_json=as_json)
+        return ExitCode.USAGE
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds < math.inf:
+        raise typer.BadParameter(f"{text!r} is no number of seconds")
+    return seconds
 
 
 RedisUrl = Annotated[
@@ -46,7 +62,8 @@ RedisUrl = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, for programs.")]
 Wait = Annotated[bool, typer.Option("--wait", help="Wait for the final status.")]
 Timeout = Annotated[
-    float | None, typer.Option("--timeout", min=0, metavar="SECONDS", help="How long to wait; for ever without.")
+    float | None,
+    typer.Option("--timeout", parser=_seconds, metavar="SECONDS", help="How long to wait; for ever without."),
 ]
 
 
@@ -64,7 +81,8 @@ def order_command(
     strategy: Annotated[str | None, typer.Option(help="Who asks.")] = None,
     reason: Annotated[str | None, typer.Option(help="Why.")] = None,
     deadline: Annotated[
-        float | None, typer.Option(metavar="SECONDS", help="When to give up; 60 routine, 300 risk without it.")
+        float | None,
+        typer.Option(parser=_seconds, metavar="SECONDS", help="When to give up; 60 routine, 300 risk without it."),
     ] = None,
     wait: Wait = False,
     timeout: Timeout = None,
@@ -117,7 +135,8 @@ def bulk_command(
     Columns, or fields of the JSON objects: ucc and order_number; if wanted variety, amo (true/false/yes/no/1/0),
     trading_symbol, lane (routine/risk), strategy, reason, deadline_seconds. An empty cell is not given.
 
-    Example: printf 'ucc,order_number\\nAB123,251015000123456\\n' | neo-cancel bulk - --wait
+    Examples: neo-cancel bulk open-orders.csv --risk --wait;
+    echo '{"ucc": "AB123", "order_number": "251015000123456"}' | neo-cancel bulk -
     """
     _check_timeout(wait, timeout)
     intake = read_orders(_content(file), lane=Lane.RISK if risk else None)

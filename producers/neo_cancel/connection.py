@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 from typing import Any, Final
-from urllib.parse import parse_qs, unquote, urlsplit, urlunsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 import redis
 import redis.asyncio
@@ -35,7 +35,7 @@ def shown_url(url: str) -> str:
     hosts = parts.netloc.rpartition("@")[2]
     # A password with an unescaped / ? # or @ in it spills into what looks like host, path or query.
     spilt = "@" in rest[len(parts.netloc) :] or parts.fragment or not _HOSTS.fullmatch(hosts)
-    return f"{scheme}://..." if spilt else urlunsplit((parts.scheme, hosts, parts.path, "", ""))
+    return f"{scheme}://..." if spilt else f"{scheme}://{hosts}{parts.path}"
 
 
 def _checked(url: str) -> str:

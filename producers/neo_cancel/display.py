@@ -23,9 +23,23 @@ __all__ = ["say", "show_bad_rows", "show_bulk", "show_order", "show_progress"]
 SHOWN_AT_MOST: Final = 20
 _LINE_EVERY_SECONDS: Final = 1.0
 _ORDER_FIELDS: Final = (
-    ("variety", "lane", "amo", "trading_symbol", "strategy", "reason", "batch", "waiting_for")
-    + ("attempts", "code", "text", "verified", "verified_by", "filled_quantity", "unfilled_quantity")
-    + ("send_latency_seconds", "final_latency_seconds")
+    "variety",
+    "lane",
+    "amo",
+    "trading_symbol",
+    "strategy",
+    "reason",
+    "batch",
+    "waiting_for",
+    "attempts",
+    "code",
+    "text",
+    "verified",
+    "verified_by",
+    "filled_quantity",
+    "unfilled_quantity",
+    "send_latency_seconds",
+    "final_latency_seconds",
 )
 
 
@@ -109,9 +123,8 @@ def _with_bar(results: Iterable[OrderRecord], total: int) -> Iterator[OrderRecor
 
 
 def _with_lines(results: Iterable[OrderRecord], total: int) -> Iterator[OrderRecord]:
-    done, due = 0, 0.0
-    for record in results:
-        done += 1
+    due = 0.0
+    for done, record in enumerate(results, start=1):
         if time.monotonic() >= due or done == total:
             due = time.monotonic() + _LINE_EVERY_SECONDS
             sys.stderr.write(f"{done} of {total} final\n")

@@ -1,8 +1,10 @@
 """Exit codes of the command, and what it says when something goes wrong."""
 
 import json
+import re
 import sys
 from enum import IntEnum
+from typing import Final
 
 from neo_cancel.errors import (
     InvalidOrderError,
@@ -13,6 +15,10 @@ from neo_cancel.errors import (
 )
 
 __all__ = ["ExitCode", "complain", "exit_code_of"]
+
+
+# A URL in the wrong place, with somebody's password in it, is told back without.
+_LOGIN: Final = re.compile(r"://\S*@")
 
 
 class ExitCode(IntEnum):
@@ -43,6 +49,7 @@ def complain(
     message: str, *, kind: str, as_json: bool, error: Exception | None = None, line: int | None = None
 ) -> None:
     """Write one line on standard error: for people, or an object for programs."""
+    message = _LOGIN.sub("://...@", message)
     if not as_json:
         where = "" if line is None else f"line {line}: "
         sys.stderr.write(f"neo-cancel: {where}{' '.join(message.split())}\n")
@@ -51,5 +58,6 @@ def complain(
     if line is not None:
         said["line"] = line
     if isinstance(error, InvalidOrderError):
-        said |= {"field": error.field, "value": error.value, "rule": error.rule}
+        value = _LOGIN.sub("://...@", error.value) if isinstance(error.value, str) else error.value
+        said |= {"field": error.field, "value": value, "rule": error.rule}
     sys.stderr.write(json.dumps(said, default=repr) + "\n")

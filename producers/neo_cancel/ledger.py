@@ -8,7 +8,7 @@ nc:queued:LANE            sorted set  permanent          orders that wait in tha
 nc:workers                sorted set  permanent          workers by the end of their lease
 nc:held:WORKER            set         while work goes on what a worker holds; emptied by its work or by recovery
 nc:urgent:WORKER          list        60 s               orders held by that worker that became urgent
-nc:taken:WORKER           list        60 s               what a worker took last: the suspects if it dies at once
+nc:taken:WORKER           list        60 s               what a worker took since its last heartbeat: the suspects if it dies
 nc:backlog:LANE:UCC       list        while work goes on orders of an account beyond what its workers take at once
 nc:backlogs               sorted set  permanent          backlogs by when nobody will have worked on them for too long
 nc:recovery               string      a second           the recovery pass has been done by somebody
@@ -95,7 +95,7 @@ def urgent_key(worker: str) -> str:
 
 
 def taken_key(worker: str) -> str:
-    """Name what a worker took last."""
+    """Name what a worker took since its last heartbeat."""
     return f"nc:taken:{worker}"
 
 

@@ -1,4 +1,20 @@
-"""The contract between whoever wants an order cancelled and the workers that do it."""
+r"""The contract between whoever wants an order cancelled and the workers that do it.
+
+A strategy that does not use Python sends the message itself: LPUSH to the Redis list `risk` or `routine`, one JSON text
+a message, a Celery task of protocol 2 with orders of one account:
+
+    {"body": "[[{\"v\": 1, \"ucc\": \"AB123\", \"lane\": \"risk\", \"batch\": null, \"orders\": [
+        {\"ucc\": \"AB123\", \"order_number\": \"251015000123456\", \"lane\": \"risk\"}]}], {}, {}]",
+     "content-type": "application/json", "content-encoding": "utf-8",
+     "headers": {"lang": "py", "task": "neo_cancel.cancel_orders", "id": "4b1f", "argsrepr": "(AB123 1 order risk)"},
+     "properties": {"body_encoding": "utf-8", "delivery_tag": "4b1f", "correlation_id": "4b1f",
+                    "delivery_info": {"exchange": "", "routing_key": "risk"}}}
+
+The body is itself JSON text, without line breaks: [[chunk], {}, {}]. `v` is the wire version; `lane` names the list.
+An order holds the fields of CancelOrder; `ucc` and `order_number` are required, the rest has its defaults. `id`,
+`delivery_tag` and `correlation_id` are one unique text a message. The worker writes the ledger's record for an order
+that has none; until then a message lost on its way is lost, which is what the library's enqueue script rules out.
+"""
 
 import json
 import re

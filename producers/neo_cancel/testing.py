@@ -18,8 +18,9 @@ __all__ = ["RecordingProducer"]
 class RecordingProducer(CancelProducer):
     """Record what a strategy enqueues, and play the workers with `settle`. Connects nowhere.
 
-    `orders` are the cancels for which a worker would be called, in the order of arrival: an order named twice in a bulk,
-    one that is attached to and one that is dead already are left out, one asked for again as a risk cancel is not.
+    `orders` are the cancels for which a worker would be called, in the order of arrival: an order named twice in a
+    bulk, one that is attached to and one that is dead already are left out, one asked for again as a risk cancel is
+    not.
     """
 
     def __init__(self) -> None:

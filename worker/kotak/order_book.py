@@ -1,5 +1,6 @@
 """The broker's order book: rows as values. Pure: bytes in, BookPage out, never an exception."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, cast
@@ -88,7 +89,7 @@ class BookPage:
     is_partial: bool = False
 
 
-def read_page(http_status: int, headers: dict[str, str], body: bytes) -> BookPage:
+def read_page(http_status: int, headers: Mapping[str, str], body: bytes) -> BookPage:
     """Read a book or a single order: `{"stat": "Ok", "data": [row, ...]}`, sometimes wrapped in `data` once more."""
     rows = _rows(body) if http_status == 200 and len(body) <= _MAX_BOOK else None  # noqa: PLR2004
     if rows is None:
@@ -112,7 +113,9 @@ def _rows(body: bytes) -> list[Any] | None:
         return None
     if isinstance(data, dict):
         data = cast("dict[str, Any]", data).get("data")
-    return cast("list[Any]", data) if isinstance(data, list) else None
+    if not isinstance(data, list):
+        return None
+    return list[Any](data)  # pyright: ignore[reportUnknownArgumentType]
 
 
 def _row(raw: Any) -> Row | None:

@@ -45,11 +45,12 @@ def parse_reply(http_status: int, headers: Mapping[str, str], body: bytes, *, no
         return Reply(http_status, ok=False, readable=False, retry_after_seconds=retry_after)
     stat = said.get("stat")
     number = said.get("nOrdNo")
+    is_ok = isinstance(stat, str) and stat.strip().lower() == "ok"
     return Reply(
         http_status,
-        ok=isinstance(stat, str) and stat.strip().lower() == "ok",
+        ok=is_ok,
         code=_first(_code_text(value) for value in _code_places(said)),
-        text=_first(_plain_text(value) for value in _text_places(said)),
+        text=None if is_ok else _first(_plain_text(value) for value in _text_places(said)),
         retry_after_seconds=retry_after,
         order_number=number[:_MAX_CODE] if isinstance(number, str) else None,
     )
@@ -71,7 +72,7 @@ def _object(value: Any) -> dict[str, Any]:
 
 def _head(value: Any) -> dict[str, Any]:
     """Take the first entry of a list of errors."""
-    return _object(cast("list[Any]", value)[0]) if isinstance(value, list) and value else {}
+    return _object(value[0]) if isinstance(value, list) and value else {}  # pyright: ignore[reportUnknownArgumentType]
 
 
 def _text_places(said: dict[str, Any]) -> Iterable[Any]:

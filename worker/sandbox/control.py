@@ -106,6 +106,10 @@ class SandboxControl:
         """Put a fault in force; returns it with its name and hits."""
         return self._list("POST", "faults", "faults", {"fault": fault, "on": on} | parameters)[0]
 
+    def add_faults(self, faults: Iterable[Mapping[str, Any]]) -> list[Json]:
+        """Put many faults in force, all or none; each names its `fault` and `on` beside its parameters."""
+        return self._list("POST", "faults", "faults", [dict(fault) for fault in faults])
+
     def faults(self) -> list[Json]:
         """Return the faults in force with their hits."""
         return self._list("GET", "faults", "faults")

@@ -2,16 +2,18 @@
 --
 -- KEYS[1]  what this worker holds                           set
 -- KEYS[2], KEYS[3]  what waits in the risk and the routine queue   sorted sets
--- KEYS[4]  what this worker took last: the suspects if it dies at once   list
+-- KEYS[4]  what this worker took since its last heartbeat: the suspects if it dies now   list
 -- KEYS[5...]  the orders' records                           string
 -- ARGV[1]  the worker's id
 -- ARGV[2]  the lane the wake-up call came through
 -- ARGV[3]  the account's backlog, where there is no room for the orders in this worker, or ''
 --
 -- Answers one text an order: the record as claimed (also one this worker claimed before), '' for one that has ended or is in
--- other hands or went into the backlog, 'missing' for one the ledger does not know.
+-- other hands or went into the backlog, 'missing' for one the ledger does not know. Answers nothing for a worker without a
+-- lease: what it took, nobody would miss. An order that two deaths point at is no suspect until its turn comes, alone.
+if tonumber(redis.call('ZSCORE', 'nc:workers', ARGV[1]) or '0') == 0 then return false end
 local values = redis.call('MGET', unpack(KEYS, 5))
-local answers, names, deferred = {}, {}, {}
+local answers, names, suspects, deferred = {}, {}, {}, {}
 for i, value in ipairs(values) do
   if not value then
     answers[i] = 'missing'
@@ -25,6 +27,7 @@ for i, value in ipairs(values) do
       answers[i] = 'sending ' .. (fence + 1) .. ' ' .. ARGV[1] .. ' ' .. rest
       redis.call('SET', KEYS[i + 4], answers[i], 'KEEPTTL')
       names[#names + 1] = name
+      if tonumber(string.match(rest, '^%d+ %d (%d+) ')) < 2 then suspects[#suspects + 1] = name end
     elseif owner == ARGV[1] then
       answers[i] = value
     elseif ARGV[2] == 'risk' and owner ~= '-' then
@@ -38,8 +41,9 @@ if #names > 0 then
   redis.call('ZREM', KEYS[2], unpack(names))
   redis.call('ZREM', KEYS[3], unpack(names))
   redis.call('SADD', KEYS[1], unpack(names))
-  redis.call('DEL', KEYS[4])
-  redis.call('RPUSH', KEYS[4], unpack(names))
+end
+if #suspects > 0 then
+  redis.call('RPUSH', KEYS[4], unpack(suspects))
   redis.call('EXPIRE', KEYS[4], 60)
 end
 if #deferred > 0 then

@@ -11,7 +11,8 @@
 --
 -- A record whose owner is '-' ends the work: the order leaves the worker's hands and an event is sent.
 -- Answers one number an order: 1 written, 0 not, because somebody newer owns it.
--- A lower fence in the ledger is no newer owner: the server has lost its last second of writes.
+-- A lower fence in the ledger is no newer owner: the server has lost its last second of writes. Even then a proof stands.
+local DEAD = {cancelled = true, already_cancelled = true, filled = true, gone = true}
 local values = redis.call('MGET', unpack(KEYS, 4))
 local answers, released, watched, ended = {}, {}, {}, {}
 for i = 1, #KEYS - 3 do
@@ -24,7 +25,7 @@ for i = 1, #KEYS - 3 do
     newer = tonumber(newer)
   end
   local new_status, new_owner = string.match(new, '^(%S+) %d+ (%S+) ')
-  if fence > newer or (fence == newer and owner == ARGV[1]) then
+  if (fence > newer and not DEAD[status]) or (fence == newer and owner == ARGV[1]) then
     redis.call('SET', KEYS[i + 3], new, 'EX', ARGV[2])
     answers[i] = 1
     if new_owner == '-' then
@@ -42,7 +43,9 @@ for i = 1, #KEYS - 3 do
   else
     answers[i] = 0
   end
-  if new_owner == '-' or answers[i] == 0 then released[#released + 1] = name end
+  -- A newer claim by this very worker keeps its place in the worker's hands.
+  local leaves = answers[i] == 1 and new_owner == '-' or answers[i] == 0 and owner ~= ARGV[1]
+  if leaves then released[#released + 1] = name end
 end
 if #released > 0 then redis.call('SREM', KEYS[1], unpack(released)) end
 if #watched > 0 then redis.call('ZADD', KEYS[3], unpack(watched)) end

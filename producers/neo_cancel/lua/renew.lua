@@ -3,7 +3,7 @@
 -- KEYS[1]  the workers (score: lease ends, ms)              sorted set
 -- KEYS[2]  what this worker holds                           set
 -- KEYS[3]  orders it holds that became urgent               list
--- KEYS[4]  what it took last, which did not kill it         list
+-- KEYS[4]  what it took since, which did not kill it        list
 -- ARGV[1]  the worker's id
 -- ARGV[2]  length of the lease, ms
 -- ARGV[3]  1 for the first time, else 0

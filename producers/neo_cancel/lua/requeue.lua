@@ -15,14 +15,16 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local WORKING = {queued = true, sending = true, verifying = true, waiting = true}
 local values = redis.call('MGET', unpack(KEYS, 4))
-local waiting, left, back = {}, {}, 0
+local waiting, left, stale, back = {}, {}, {}, 0
 for i = 1, #KEYS - 3 do
   local name = string.sub(KEYS[i + 3], 10)
   local status, fence, owner, accepted, sent, crashes, document =
     string.match(values[i] or '', '^(%S+) (%d+) (%S+) (%d+) (%d) (%d+) (.*)$')
   local is_ours = fence == ARGV[i + 5] and owner == ARGV[5] and (owner ~= '-' or status == 'queued')
   if not is_ours then
-    left[#left + 1] = name
+    -- Taken again by the same worker, or enqueued again by a producer: a newer state that needs its place.
+    if owner ~= ARGV[5] then left[#left + 1] = name end
+    if ARGV[5] == '-' and status ~= 'queued' then stale[#stale + 1] = name end
   else
     -- A worker that died may have sent; one that let go wrote down whether it had.
     if ARGV[3] == 'died' then sent = '1' end
@@ -39,11 +41,9 @@ for i = 1, #KEYS - 3 do
     if ARGV[5] ~= '-' then redis.call('SREM', KEYS[3], name) end
   end
 end
-if #left > 0 then
-  redis.call('SREM', KEYS[3], unpack(left))
-  -- Nobody held them and they no longer wait: the queue entry is all that is left of an earlier state.
-  if ARGV[5] == '-' then redis.call('ZREM', KEYS[2], unpack(left)) end
-end
+if #left > 0 then redis.call('SREM', KEYS[3], unpack(left)) end
+-- Nobody held them and they no longer wait: the queue entry is all that is left of an earlier state.
+if #stale > 0 then redis.call('ZREM', KEYS[2], unpack(stale)) end
 if #waiting > 0 then
   redis.call('ZADD', KEYS[2], unpack(waiting))
   redis.call('LPUSH', KEYS[1], ARGV[1] .. now .. ARGV[2])

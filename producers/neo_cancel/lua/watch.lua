@@ -2,10 +2,13 @@
 --
 -- KEYS[1]  what this worker holds                           set
 -- KEYS[2]  the watch list (score: next look, ms)            sorted set
+-- KEYS[3]  what this worker took since its last heartbeat   list
 -- ARGV[1]  the worker's id
 -- ARGV[2]  how many to take at most
 --
--- Answers {record...}, each with its new fence and this worker as its owner; the status stays as it ended.
+-- Answers {record...}, each with its new fence and this worker as its owner; the status stays as it ended. Answers
+-- nothing for a worker without a lease.
+if tonumber(redis.call('ZSCORE', 'nc:workers', ARGV[1]) or '0') == 0 then return false end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local due = redis.call('ZRANGE', KEYS[2], '-inf', now, 'BYSCORE', 'LIMIT', 0, ARGV[2])
@@ -21,5 +24,9 @@ for _, name in ipairs(due) do
   end
 end
 if #due > 0 then redis.call('ZREM', KEYS[2], unpack(due)) end
-if #names > 0 then redis.call('SADD', KEYS[1], unpack(names)) end
+if #names > 0 then
+  redis.call('SADD', KEYS[1], unpack(names))
+  redis.call('RPUSH', KEYS[3], unpack(names))
+  redis.call('EXPIRE', KEYS[3], 60)
+end
 return answers

@@ -1,0 +1,65 @@
+# Everything from nothing: Python 3.11 or newer and make are enough. Old GNU make (3.81, macOS) and BSD make understand it.
+
+PYTHON = python3
+WORKERS = 1
+VENV = .venv
+PY = $(VENV)/bin/python
+UV_VERSION = 0.13.9
+# Beside the packages: uv removes from the environment what the lock file does not name.
+TOOLS = $(VENV)/uv-$(UV_VERSION)
+# A uv of your own: make UV=uv test
+UV = $(TOOLS)/bin/uv
+UV_HERE = UV_PROJECT_ENVIRONMENT=$(VENV) UV_PYTHON=$(PY) UV_PYTHON_DOWNLOADS=never $(UV)
+STAMP = $(VENV)/.synced
+SOURCES = producers worker config tests
+
+.PHONY: help install demo up test lint unit format clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
+
+install: $(STAMP) ## Set up .venv from the lock file; done by every other target when needed
+
+$(STAMP): pyproject.toml uv.lock Makefile
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
+		{ echo "neo-cancel: '$(PYTHON)' is not Python 3.11 or newer; name one: make PYTHON=python3.12" >&2; exit 1; }
+	@test -x $(PY) || $(PYTHON) -m venv $(VENV) || \
+		{ echo "neo-cancel: no virtual environment can be made; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	@command -v $(UV) >/dev/null 2>&1 || $(PY) -m pip --version >/dev/null 2>&1 || $(PY) -m ensurepip >/dev/null
+	@command -v $(UV) >/dev/null 2>&1 || $(PY) -m pip install --quiet --target $(TOOLS) uv==$(UV_VERSION)
+	@echo "installing what uv.lock names ..."
+	@$(UV_HERE) sync --frozen --quiet
+	@touch $(STAMP)
+
+demo: $(STAMP) ## Cancel 300 orders against a sandbox broker with faults and compare with the truth; DEMO_JSON=FILE
+	@$(PY) -m worker.demo
+
+up: $(STAMP) ## Run Redis, sandbox, worker nodes and Flower until Ctrl-C; WORKERS=N processes a lane
+	@$(PY) -m worker.stack --workers $(WORKERS)
+
+test: lint ## Every check that a commit must pass
+	@rm -rf var/wheel
+	$(UV_HERE) build --wheel --quiet --out-dir var/wheel
+	$(PY) tests/check_wheel.py var/wheel
+	$(VENV)/bin/coverage erase
+	$(VENV)/bin/coverage run -m pytest
+	$(VENV)/bin/coverage combine --quiet
+	$(VENV)/bin/coverage report
+
+lint: $(STAMP) ## Lock file, ruff, types, import contracts
+	$(UV_HERE) lock --check --quiet
+	$(VENV)/bin/ruff check $(SOURCES)
+	$(VENV)/bin/ruff format --check $(SOURCES)
+	$(VENV)/bin/mypy
+	$(VENV)/bin/basedpyright
+	$(VENV)/bin/lint-imports
+
+unit: $(STAMP) ## The quick tests: no server, no child process
+	$(VENV)/bin/pytest -q tests/unit
+
+format: $(STAMP) ## Format and mend what ruff can mend
+	$(VENV)/bin/ruff format $(SOURCES)
+	$(VENV)/bin/ruff check --fix $(SOURCES)
+
+clean: ## Remove the environment and every cache; data in var stays
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage .coverage.* dist

@@ -1,0 +1,42 @@
+"""The arithmetic of the benchmark: pure functions on lists of numbers."""
+
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+
+__all__ = ["busiest_second", "latencies", "median", "percentile", "spread"]
+
+
+def percentile(values: Iterable[float], percent: float) -> float:
+    """The smallest value that at least `percent` of all values do not exceed (nearest rank). Raises ValueError for none."""
+    ordered = sorted(values)
+    if not ordered:
+        raise ValueError("no values")
+    rank = -(-len(ordered) * percent // 100)
+    return ordered[max(0, int(rank) - 1)]
+
+
+def median(values: Iterable[float]) -> float:
+    """The middle value, or the mean of the two middle ones."""
+    return statistics.median(values)
+
+
+def spread(values: Sequence[float]) -> float:
+    """How far apart the extremes are, as a part of the median; 0 for a single value."""
+    middle = median(values)
+    return (max(values) - min(values)) / middle if middle else 0.0
+
+
+def busiest_second(times: Iterable[float], window_seconds: float = 1.0) -> int:
+    """The most events in any rolling window; two that are exactly the window apart do not meet in it."""
+    ordered = sorted(times)
+    most = first = 0
+    for last, at in enumerate(ordered):
+        while at - ordered[first] >= window_seconds:
+            first += 1
+        most = max(most, last - first + 1)
+    return most
+
+
+def latencies(asked: Mapping[str, float], arrived: Mapping[str, Sequence[float]]) -> list[float]:
+    """Seconds from asking to the first arrival of each order that arrived."""
+    return [arrived[number][0] - at for number, at in asked.items() if arrived.get(number)]

@@ -1,0 +1,33 @@
+"""Celery with one task per order: the threads pool and one httpx client for all threads."""
+
+import httpx
+from celery import Celery
+
+from tests.benchmarks.rivals.call import HEADERS, REDIS_URL, body, url
+from tests.benchmarks.rivals.sending import Sending, SyncSending
+
+THREADS = 16
+
+app = Celery("rival", broker=REDIS_URL, backend=REDIS_URL)
+app.conf.update(
+    task_acks_late=True,
+    worker_prefetch_multiplier=4,
+    worker_hijack_root_logger=False,
+    # A bounded pool and no result per order are what somebody would choose who sends cancels this way.
+    task_ignore_result=True,
+)
+_client = httpx.Client(limits=httpx.Limits(max_connections=THREADS), timeout=10)
+
+
+@app.task
+def cancel(ucc: str, number: str) -> str:
+    """Cancel one order."""
+    said = _client.post(url(ucc), content=body(number), headers=HEADERS).json()
+    if said["stat"] != "Ok":
+        raise ValueError(said)
+    return "cancelled"
+
+
+def sending() -> Sending:
+    """Make the producer."""
+    return SyncSending(lambda ucc, number: cancel.delay(ucc, number))

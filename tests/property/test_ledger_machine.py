@@ -1,0 +1,297 @@
+"""The ledger as a state machine: many workers, producers, recovery, lost and doubled messages, deaths at every step."""
+
+import asyncio
+import json
+import os
+from collections.abc import Coroutine, Sequence
+from typing import Any
+
+import redis
+import redis.asyncio
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from neo_cancel import CancelOrder
+from neo_cancel.ledger import (
+    BACKLOGS,
+    RECOVERY,
+    RISK_QUEUED,
+    ROUTINE_QUEUED,
+    WATCH,
+    WORKERS,
+    ScriptCall,
+    backlog_key,
+    enqueue_call,
+    held_key,
+    load_script,
+    named_key,
+    order_key,
+    taken_key,
+)
+from neo_cancel.record import DEAD, OrderRecord, Status
+
+from worker.hold import Hold
+from worker.job import Job
+from worker.recovery import Recovery
+
+LANES = ("risk", "routine")
+NUMBERS = [f"25101500012345{digit}" for digit in range(6)]
+A_LIFETIME = 3600.0
+EXAMPLES = int(os.environ.get("LEDGER_EXAMPLES", "25"))
+
+
+class Quiet:
+    def debug(self, event: str, **facts: Any) -> None: ...
+    def info(self, event: str, **facts: Any) -> None: ...
+    def error(self, event: str, **facts: Any) -> None: ...
+
+
+class Worker:
+    """One process: its hold, and the jobs its tasks still work on, whatever the ledger thinks of that."""
+
+    def __init__(self, client: "redis.asyncio.Redis") -> None:
+        self.tasks: list[Job] = []
+        self.hold = Hold(
+            client,
+            lease_seconds=A_LIFETIME,
+            gather_seconds=0,
+            ttl_seconds=60,
+            watch_seconds=A_LIFETIME,
+            on_lost=self.tasks.clear,
+            log=Quiet(),
+        )
+        self.recovery = Recovery(client, self.hold, pass_seconds=1, pickup_seconds=0, log=Quiet())
+
+    async def take(self, message: bytes, *, defer: bool = False) -> None:
+        chunk = json.loads(json.loads(message)["body"])[0][0]
+        orders = [CancelOrder.from_wire(wire) for wire in chunk["orders"]]
+        self.tasks += await self.hold.claim(chunk["lane"], orders, defer=defer)
+
+
+class LedgerMachine(RuleBasedStateMachine):
+    """Every rule is something that really happens between two others; the invariants hold after each."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__()
+        self.server = redis.Redis.from_url(url)
+        self.server.flushall()
+        self.runner = asyncio.Runner()
+        self.client = redis.asyncio.Redis.from_url(url)
+        self.workers = [self.start_worker() for _ in range(3)]
+        self.accepted: set[str] = set()
+        self.seen: dict[str, OrderRecord] = {}
+
+    def run(self, work: Coroutine[Any, Any, Any]) -> Any:
+        return self.runner.run(work)
+
+    def start_worker(self) -> Worker:
+        worker = Worker(self.client)
+        self.run(worker.hold.renew())
+        return worker
+
+    def record(self, name: str) -> OrderRecord:
+        return OrderRecord.decode(self.server.get(named_key(name)))
+
+    # ------------------------------------------------------------------ producers
+
+    @rule(numbers=st.lists(st.sampled_from(NUMBERS), min_size=1, unique=True), lane=st.sampled_from(LANES))
+    def enqueue(self, numbers: Sequence[str], lane: str) -> None:
+        call = enqueue_call(
+            [CancelOrder(ucc="AB123", order_number=number, lane=lane) for number in numbers],
+            batch=None,
+            ttl_seconds=60,
+        )
+        self.server.eval(load_script(call.script).text, len(call.keys), *call.keys, *call.arguments)
+        for name in (f"AB123:{number}" for number in numbers):
+            self.accepted.add(name)
+            # A new request may start a new job; the proof of a dead order stays.
+            if name in self.seen and self.seen[name].status not in DEAD:
+                del self.seen[name]
+
+    # ------------------------------------------------------------------ messages
+
+    @rule(lane=st.sampled_from(LANES), at=st.integers(0, 2), defer=st.booleans())
+    def deliver(self, lane: str, at: int, defer: bool) -> None:
+        if message := self.server.rpop(lane):
+            self.run(self.workers[at].take(message, defer=defer))
+
+    @rule(lane=st.sampled_from(LANES))
+    def drop_a_message(self, lane: str) -> None:
+        self.server.rpop(lane)
+
+    @rule(lane=st.sampled_from(LANES), at=st.integers(-3, 2))
+    def double_a_message(self, lane: str, at: int) -> None:
+        if message := self.server.lindex(lane, at):
+            self.server.lpush(lane, message)
+
+    # ------------------------------------------------------------------ workers
+
+    @rule(at=st.integers(0, 2), number=st.sampled_from(NUMBERS))
+    def claim_and_never_hear_of_it(self, at: int, number: str) -> None:
+        worker = self.workers[at].hold.worker
+        keys = [held_key(worker), RISK_QUEUED, ROUTINE_QUEUED, taken_key(worker), order_key("AB123", number)]
+        self.run(self.workers[at].hold.call(ScriptCall("claim", keys, [worker, "routine", ""])))
+
+    @rule(at=st.integers(0, 2), lane=st.sampled_from(LANES))
+    def draw(self, at: int, lane: str) -> None:
+        _, jobs = self.run(self.workers[at].hold.draw(backlog_key(lane, "AB123"), 2))
+        self.workers[at].tasks += jobs
+
+    @rule(at=st.integers(0, 2))
+    def look_at_the_watch_list(self, at: int) -> None:
+        if due := dict.fromkeys(self.server.zrange(WATCH, 0, -1), 1):
+            self.server.zadd(WATCH, due)
+        self.workers[at].tasks += self.run(self.workers[at].hold.claim_watched(2))
+
+    @rule(at=st.integers(0, 2))
+    def note(self, at: int) -> None:
+        worker = self.workers[at]
+        for job in worker.tasks:
+            worker.hold.note(job, Status.VERIFYING)
+        self.run(worker.hold.write_notes())
+
+    @rule(
+        at=st.integers(0, 2),
+        which=st.integers(0, 5),
+        status=st.sampled_from([Status.CANCELLED, Status.REFUSED, Status.NOT_FOUND, Status.UNKNOWN]),
+    )
+    def finish(self, at: int, which: int, status: Status) -> None:
+        worker = self.workers[at]
+        if not worker.tasks:
+            return
+        job = worker.tasks.pop(which % len(worker.tasks))
+        before = self.record(job.name)
+        is_ours = before.fence == job.fence and before.owner == worker.hold.worker
+        job.status = status
+        written = self.run(worker.hold.finish(job))
+        assert is_ours == written
+        after = self.record(job.name)
+        assert (after == before) if not written else (after.status, after.owner) == (status, None)
+        if written and before.status is Status.UNKNOWN:
+            self.seen.pop(job.name, None)  # the one final status that proof may replace
+
+    @rule(at=st.integers(0, 2))
+    def release(self, at: int) -> None:
+        worker = self.workers[at]
+        jobs = [job for job in worker.tasks if not job.is_watched]
+        worker.tasks[:] = [job for job in worker.tasks if job.is_watched]
+        self.run(worker.hold.release(jobs))
+
+    @rule(at=st.integers(0, 2))
+    def renew(self, at: int) -> None:
+        self.run(self.workers[at].hold.renew())
+
+    @rule(at=st.integers(0, 2))
+    def let_the_lease_run_out(self, at: int) -> None:
+        """Freeze it: it believes in its lease, and works on as soon as it wakes up."""
+        self.server.zadd(WORKERS, {self.workers[at].hold.worker: 1}, xx=True)
+
+    @rule(at=st.integers(0, 2))
+    def die(self, at: int) -> None:
+        self.let_the_lease_run_out(at)
+        self.workers[at] = self.start_worker()
+
+    @rule(at=st.integers(0, 2))
+    def recover(self, at: int) -> None:
+        self.server.delete(RECOVERY)
+        self.run(self.workers[at].recovery.run_pass())
+
+    @precondition(lambda self: self.accepted)
+    @rule()
+    def settle(self) -> None:
+        """With one living worker left, recovery and the messages it writes bring every order to its end."""
+        for at in range(3):
+            self.let_the_lease_run_out(at)
+        worker = self.workers[0] = self.start_worker()
+        for _ in range(30):
+            self.recover(0)
+            self.run(worker.hold.renew())
+            for lane in LANES:
+                while message := self.server.rpop(lane):
+                    self.run(worker.take(message))
+                self.draw(0, lane)
+            self.look_at_the_watch_list(0)
+            while worker.tasks:
+                self.finish(0, 0, Status.CANCELLED)
+            if not self.unfinished() and not self.leftovers():
+                break
+        assert ([], 0) == (self.unfinished(), self.leftovers())
+        self.workers[1:] = [self.start_worker(), self.start_worker()]
+
+    def unfinished(self) -> list[OrderRecord]:
+        return [record for record in self.records() if not record.is_final]
+
+    def leftovers(self) -> int:
+        return sum(self.server.zcard(key) for key in (RISK_QUEUED, ROUTINE_QUEUED, BACKLOGS, WATCH))
+
+    # ------------------------------------------------------------------ what is always so
+
+    @invariant()
+    def every_order_is_somewhere(self) -> None:
+        places = self.places()
+        for record in self.records():
+            if record.owner is not None:
+                assert record.key in places[record.owner], record
+            elif record.status is Status.QUEUED:
+                assert record.key in places["queued"] | places["backlogs"], record
+            elif record.status is Status.UNKNOWN:
+                is_parked = (record.text or "").startswith("parked")
+                assert is_parked or record.key in places["watched"], record
+            else:
+                assert record.is_final, record
+
+    def records(self) -> list[OrderRecord]:
+        names = sorted(self.accepted)
+        values = self.server.mget([named_key(name) for name in names]) if names else []
+        return [OrderRecord.decode(value) for value in values]
+
+    def places(self) -> dict[str, set[str]]:
+        """Read who is where: in registered workers' hands, by worker, or in one of the lists."""
+        with self.server.pipeline() as reads:
+            workers = [worker.decode() for worker in self.server.zrange(WORKERS, 0, -1)]
+            for key in (RISK_QUEUED, ROUTINE_QUEUED, WATCH, BACKLOGS):
+                reads.zrange(key, 0, -1)
+            for lane in LANES:
+                reads.lrange(backlog_key(lane, "AB123"), 0, -1)
+            for worker in workers:
+                reads.smembers(held_key(worker))
+            read = [{member.decode() for member in some} for some in reads.execute()]
+        drawn = zip(LANES, read[4:6], strict=True)
+        in_backlog = [names for lane, names in drawn if backlog_key(lane, "AB123") in read[3]]
+        places = {"queued": read[0] | read[1], "watched": read[2], "backlogs": set().union(*in_backlog)}
+        return places | dict(zip(workers, read[6:], strict=True))
+
+    @invariant()
+    def what_is_final_stays_and_fences_only_rise(self) -> None:
+        for record in self.records():
+            before = self.seen.get(record.key)
+            if before is not None:
+                assert before.fence <= record.fence, (before, record)
+                if before.is_final and before.status is not Status.UNKNOWN:
+                    assert before == record
+            self.seen[record.key] = record
+
+    def teardown(self) -> None:
+        try:
+            if self.accepted:
+                self.settle()
+        finally:
+            self.run(self.client.aclose())
+            self.runner.close()
+            # What a worker whose process ended holds is nobody's any more.
+            self.server.flushall()
+            self.server.close()
+
+
+def test_no_order_of_steps_loses_an_order_or_changes_a_proof(redis_url):
+    """Claims, notes, results, releases, deaths, sleepers that wake up, recovery, lost and doubled messages, in any order."""
+    run_state_machine_as_test(
+        lambda: LedgerMachine(redis_url),
+        settings=settings(
+            max_examples=EXAMPLES,
+            stateful_step_count=40,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+            print_blob=True,
+        ),
+    )

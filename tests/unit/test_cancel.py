@@ -1,0 +1,455 @@
+"""One order from its cancel to its final status, against a broker in memory."""
+
+import asyncio
+import time
+from dataclasses import replace
+
+import pytest
+from neo_cancel.record import Header, Status
+
+from worker.cancel import Canceller, CancelPolicy
+from worker.evidence import Evidence, ReadingPolicy
+from worker.job import Job
+from worker.kotak.order_book import BookPage, OrderState, Row
+from worker.kotak.replies import Reply
+from worker.kotak.session import NoSessionError
+from worker.lanes import LanePolicy, Lanes
+from worker.verdict import Failure
+
+UCC, NUMBER, OTHER = "AB123", "260722000000001", "260722000000099"
+OK = Reply(200, ok=True, code="200")
+LOST = Failure.MAYBE_SENT
+
+
+def no(code, text="said"):
+    return Reply(200, ok=False, code=code, text=text)
+
+
+class World:
+    """The broker: an order, what cancels are answered, whether they work all the same, and whether the book is there."""
+
+    def __init__(self, *answers, state=OrderState.WORKING, is_readable=True, **row):
+        self.answers = list(answers)
+        live = Row(OTHER, OrderState.WORKING, "open", "regular", False, "TCS-EQ", 0, 10, None, None)
+        self.rows = {OTHER: live}
+        if state is not None:
+            self.rows[NUMBER] = replace(live, order_number=NUMBER, state=state, **row)
+        self.is_readable = is_readable
+        self.sent, self.reads, self.renewals = [], [], []
+        self.renewing = [True]
+
+    def put(self, state):
+        if NUMBER in self.rows and self.rows[NUMBER].state in (OrderState.WORKING, OrderState.WORKING_AMO):
+            self.rows[NUMBER] = replace(self.rows[NUMBER], state=state, changed_at=time.time())
+
+    async def cancel(self, job):
+        self.sent.append((job.variety, job.amo, job.trading_symbol))
+        answer = self.answers.pop(0) if self.answers else OK
+        does_it = answer is OK
+        if isinstance(answer, tuple):
+            answer, does_it = answer
+        if isinstance(answer, Exception):
+            raise answer
+        if does_it:
+            self.put(OrderState.CANCELLED)
+        return answer
+
+    async def renew(self, ucc):
+        self.renewals.append(ucc)
+        return self.renewing.pop(0) if self.renewing else False
+
+    async def read_book(self, ucc):
+        self.reads.append("book")
+        return BookPage(Reply(200, ok=True), dict(self.rows)) if self.is_readable else None
+
+    async def read_order(self, ucc, order_number):
+        self.reads.append("order")
+        if not self.is_readable:
+            return None
+        if order_number not in self.rows:
+            return BookPage(Reply(200, ok=False, code="5203"), None, is_empty=True)
+        return BookPage(Reply(200, ok=True), {order_number: self.rows[order_number]})
+
+
+class Unpaced:
+    """No rate at all."""
+
+    def is_limited(self, ucc):
+        return False
+
+    async def take(self, ucc, wanted, *, is_risk):
+        return wanted, 0.0
+
+    async def slow_down(self, ucc):
+        return None
+
+
+class Notebook:
+    """Notes and log lines."""
+
+    def __init__(self):
+        self.notes, self.lines = [], []
+
+    def note(self, job, status, waiting_for=None):
+        self.notes.append((status, waiting_for))
+
+    def debug(self, event, **facts):
+        self.lines.append(("debug", event, facts))
+
+    def info(self, event, **facts):
+        self.lines.append(("info", event, facts))
+
+    def error(self, event, **facts):
+        self.lines.append(("error", event, facts))
+
+    def errors(self):
+        return [event for level, event, _ in self.lines if level == "error"]
+
+
+class Desk:
+    """A canceller and all that it needs."""
+
+    def __init__(self, world, **policy):
+        self.world, self.book, self.slowed = world, Notebook(), []
+        self.lanes = Lanes(Unpaced(), LanePolicy(), time.time)
+        reading = ReadingPolicy(gather=0.001, quiet=0.001, probe=0.05, reads_per_second=200)
+        self.evidence = Evidence(world, reading, self.lanes.quiet_since)
+        rules = CancelPolicy(**({"window": 0.3, "backoff": 0.005, "backoff_most": 0.02, "last_look": 0.5} | policy))
+        self.canceller = Canceller(
+            broker=world,
+            lanes=self.lanes,
+            evidence=self.evidence,
+            notes=self.book,
+            policy_of=lambda _: rules,
+            slow_down=self._slow_down,
+            clock=time.time,
+            log=self.book,
+        )
+
+    async def _slow_down(self, ucc):
+        self.slowed.append(ucc)
+
+    async def run(self, wanted):
+        async with asyncio.timeout(20):
+            await self.canceller.run(wanted)
+        return wanted
+
+
+def job(*, variety="regular", deadline=10.0, maybe_sent=False, number=NUMBER, **document):
+    header = Header("sending", 1, "w", int(time.time() * 1000), maybe_sent, 0)
+    about = {"ucc": UCC, "order_number": number, "variety": variety, "lane": "routine", "deadline_seconds": deadline}
+    return Job(header, about | document)
+
+
+def result(done):
+    return done.status, done.document.get("verified", False), done.attempts
+
+
+# ---------------------------------------------------------------------- to the truth
+
+CASES = [
+    pytest.param(World(OK), Status.CANCELLED, 1, id="acknowledged"),
+    pytest.param(World((LOST, True)), Status.CANCELLED, 1, id="silence, and it worked"),
+    pytest.param(World((LOST, False), OK), Status.CANCELLED, 2, id="silence, and it did not"),
+    pytest.param(World(Failure.NOT_SENT, Failure.NOT_SENT, OK), Status.CANCELLED, 3, id="no connection twice"),
+    pytest.param(World((no("1005"), False), OK), Status.CANCELLED, 2, id="1005"),
+    pytest.param(World((no("1005"), True), no("1006")), Status.CANCELLED, 2, id="1005, and it worked, then 1006"),
+    pytest.param(World((LOST, False), (LOST, True), no("1006")), Status.CANCELLED, 2, id="silence twice"),
+    pytest.param(World((Reply(502, ok=False, readable=False), True)), Status.CANCELLED, 1, id="502, and it worked"),
+    pytest.param(World(no("7777"), OK), Status.CANCELLED, 2, id="an unlisted code"),
+    pytest.param(World(no("1006"), OK), Status.CANCELLED, 2, id="a 1006 that is not true"),
+    pytest.param(World(no("1021"), OK), Status.CANCELLED, 2, id="a 1021 that is not true"),
+    pytest.param(World((OK, False), OK), Status.CANCELLED, 2, id="an Ok that is not true"),
+    pytest.param(World(no("100022"), OK), Status.CANCELLED, 2, id="session renewed"),
+    pytest.param(World(no("429"), OK), Status.CANCELLED, 2, id="too fast"),
+    pytest.param(World(no("1006"), state=OrderState.CANCELLED), Status.ALREADY_CANCELLED, 1, id="cancelled before"),
+    pytest.param(
+        World(LOST, state=OrderState.CANCELLED, changed_at=1.0), Status.ALREADY_CANCELLED, 1, id="cancelled long before"
+    ),
+    pytest.param(World(no("1021"), state=OrderState.FILLED), Status.FILLED, 1, id="filled"),
+    pytest.param(World(LOST, state=OrderState.FILLED), Status.FILLED, 1, id="silence, filled"),
+    pytest.param(World((OK, False), state=OrderState.FILLED), Status.FILLED, 1, id="Ok, and filled all the same"),
+    pytest.param(World(no("1006"), state=OrderState.GONE), Status.GONE, 1, id="rejected"),
+    pytest.param(World(no("1009")), Status.REFUSED, 1, id="refused for good"),
+    pytest.param(World(*[no("1006")] * 9), Status.REFUSED, 3, id="1006 of an order that works, again and again"),
+    pytest.param(World(no("1006"), *[no("1009")] * 9), Status.REFUSED, 2, id="1006, then refused for good"),
+    pytest.param(World(no("1006"), state=None), Status.NOT_FOUND, 1, id="no such order"),
+    pytest.param(World(no("1009"), state=None), Status.NOT_FOUND, 1, id="refused, no such order"),
+    pytest.param(World(no("100008")), Status.BLOCKED, 1, id="blocked"),
+    pytest.param(World(no("100008"), state=OrderState.FILLED), Status.FILLED, 1, id="blocked, and filled"),
+]
+
+
+@pytest.mark.parametrize(("world", "status", "attempts"), CASES)
+async def test_a_regular_order_ends_in_the_truth(world, status, attempts):
+    """What the broker said and did, and what the order is; the book proves each of them."""
+    assert (status, True, attempts) == result(await Desk(world).run(job()))
+
+
+@pytest.mark.parametrize("variety", ["bracket", "cover"])
+@pytest.mark.parametrize("first", [LOST, no("1005"), Reply(503, ok=False, readable=False)])
+async def test_an_exit_is_read_before_it_is_sent_again(first, variety):
+    """After an unknown outcome two looks come before the second exit."""
+    world = World((first, False), OK, **{"variety": variety})
+    seen = []
+    cancel = world.cancel
+
+    async def watched(wanted):
+        seen.append(len(world.reads))
+        return await cancel(wanted)
+
+    world.cancel = watched
+    assert (Status.CANCELLED, True, 2) == result(await Desk(world).run(job(variety=variety)))
+    assert (0, True) == (seen[0], seen[1] >= 2)
+
+
+async def test_an_exit_that_cannot_be_read_is_not_sent_again():
+    """It ends unknown: a second exit might close a position."""
+    world = World(LOST, is_readable=False)
+    done = await Desk(world).run(job(variety="bracket", deadline=0.5))
+    assert (Status.UNKNOWN, False, 1) == result(done)
+
+
+# ---------------------------------------------------------------------- without a book
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "code"),
+    [(OK, Status.CANCELLED, None), (no("1009"), Status.REFUSED, "1009"), (no("1006"), Status.REFUSED, "1006")],
+)
+async def test_the_reply_stands_where_the_book_cannot_be_read(answer, status, code):
+    """After the window, unverified, with the broker's code and text."""
+    done = await Desk(World(answer, is_readable=False)).run(job())
+    assert (status, False, 1) == result(done)
+    assert (code, None if code is None else "said") == (done.document.get("code"), done.document.get("text"))
+
+
+@pytest.mark.parametrize(("answer", "status"), [(OK, Status.CANCELLED), (no("1009"), Status.REFUSED)])
+async def test_without_verification_nothing_is_read(answer, status):
+    """Off: the reply at its word, at once."""
+    world = World(answer)
+    assert (status, False, 1) == result(await Desk(world, verify=False).run(job()))
+    assert [] == world.reads
+
+
+async def test_without_verification_silence_is_still_looked_into():
+    """Nothing definite was heard, so there is no word to take."""
+    assert (Status.CANCELLED, True, 1) == result(await Desk(World((LOST, True)), verify=False).run(job()))
+
+
+async def test_a_book_that_showed_the_order_alive_outweighs_an_ok():
+    """An Ok, a working row, then no book any more: unknown, never cancelled."""
+    world = World(*[(OK, False)] * 99)
+    read_order = world.read_order
+
+    async def goes_dark(ucc, number):
+        page = await read_order(ucc, number)
+        world.is_readable = False
+        return page
+
+    world.read_order = goes_dark
+    assert (Status.UNKNOWN, False, 1) == result(await Desk(world).run(job(deadline=1.0)))
+
+
+# ---------------------------------------------------------------------- deadlines
+
+
+async def test_an_order_that_comes_too_late_is_not_sent():
+    """Checked at pick-up."""
+    world = World()
+    assert (Status.EXPIRED, False, 0) == result(await Desk(world).run(job(deadline=-1.0)))
+    assert [] == world.sent
+
+
+async def test_an_account_without_connection_expires():
+    """Nothing was ever sent."""
+    done = await Desk(World(*[Failure.NOT_SENT] * 999)).run(job(deadline=0.4))
+    assert (Status.EXPIRED, None) == (done.status, done.first_sent_at)
+
+
+async def test_silence_to_the_end_is_unknown():
+    """Something was sent and nothing is known: an error in the log that says what to do."""
+    desk = Desk(World(*[LOST] * 999, is_readable=False))
+    assert Status.UNKNOWN is (await desk.run(job(deadline=0.5))).status
+    assert ["final"] == desk.book.errors()
+
+
+async def test_too_fast_to_the_end_is_read_once_more():
+    """A 429 did nothing, but meanwhile the order may have ended by itself."""
+    done = await Desk(World(*[no("429")] * 999, state=OrderState.FILLED)).run(job(deadline=0.4))
+    assert (Status.FILLED, True) == (done.status, done.document["verified"])
+
+
+async def test_a_patient_wait_ends_at_the_deadline():
+    """An account that sends on and on would keep an acknowledged order waiting for the crowd."""
+    world = World(OK)
+    desk = Desk(world)
+    desk.evidence = Evidence(world, ReadingPolicy(patience=60, probe=60), lambda _: None)
+    desk.canceller._evidence = desk.evidence
+    assert (Status.CANCELLED, True, 1) == result(await desk.run(job(deadline=0.4)))
+
+
+# ---------------------------------------------------------------------- what is recorded
+
+
+async def test_a_partial_fill_is_recorded():
+    """Cancelled, with what was filled before."""
+    done = await Desk(World(OK, filled_quantity=4, unfilled_quantity=6)).run(job())
+    assert (4, 6) == (done.document["filled_quantity"], done.document["unfilled_quantity"])
+
+
+async def test_a_refused_cancel_keeps_the_reason_of_the_book():
+    """`not cancelled` to the end: the book's reason is the order's text."""
+    world = World(*[(OK, False)] * 99, state=OrderState.NOT_CANCELLED, reason="RMS: no")
+    desk = Desk(world)
+    done = await desk.run(job(deadline=2.5))
+    assert (Status.REFUSED, True, "RMS: no") == (*result(done)[:2], done.document["text"])
+    assert 2 <= done.attempts
+    assert "cancel refused by the exchange" in [event for _, event, _ in desk.book.lines]
+
+
+@pytest.mark.parametrize(
+    ("asked", "row", "corrected", "sent"),
+    [
+        pytest.param(
+            {}, {"variety": "bracket"}, ["variety"], ("bracket", False, "TCS-EQ"), id="variety"
+        ),
+        pytest.param(
+            {}, {"amo": True, "trading_symbol": "M&M-EQ"}, ["amo", "trading_symbol"], ("regular", True, "M&M-EQ"), id="AMO"
+        ),
+        pytest.param(
+            {"amo": True, "trading_symbol": "X-EQ"}, {"amo": True, "trading_symbol": "Y-EQ"}, ["trading_symbol"],
+            ("regular", True, "Y-EQ"), id="symbol",
+        ),
+        pytest.param(
+            {"amo": True, "trading_symbol": "TCS-EQ"}, {"amo": False}, ["amo"], ("regular", False, "TCS-EQ"), id="no AMO"
+        ),
+    ],
+)  # fmt: skip
+async def test_the_live_row_corrects_the_request(asked, row, corrected, sent):
+    """Variety, AMO flag and symbol come from the book where it knows better, and the record says so."""
+    world = World(no("1009"), OK, **row)
+    done = await Desk(world).run(job(**asked))
+    assert (Status.CANCELLED, True, 2) == result(done)
+    assert (corrected, sent) == (done.document["corrected"], world.sent[1])
+
+
+async def test_a_dead_row_corrects_nothing():
+    """Where nothing is left to send, the caller's word stays."""
+    done = await Desk(World(no("1006"), state=OrderState.CANCELLED, variety="bracket")).run(job())
+    assert (Status.ALREADY_CANCELLED, None) == (done.status, done.document.get("corrected"))
+
+
+# ---------------------------------------------------------------------- account-wide trouble
+
+
+async def test_no_session_is_blocked():
+    """Nobody configured the account: said in the record, and no attempt counted."""
+    done = await Desk(World(NoSessionError(UCC))).run(job())
+    assert (Status.BLOCKED, False, 0) == result(done)
+    assert "no session is configured for this account" == done.document["text"]
+
+
+async def test_a_blocked_account_is_told_once_and_stopped():
+    """100008: one call, one error in the log; who comes next is answered without a call."""
+    world = World(*[no("100008")] * 9)
+    desk = Desk(world)
+    for number in (NUMBER, OTHER):
+        assert Status.BLOCKED is (await desk.run(job(number=number))).status
+    assert (1, ["account blocked: no cancel can be sent from here"]) == (len(world.sent), desk.book.errors())
+
+
+async def test_an_ip_mismatch_renews_once_and_then_blocks():
+    """1037: one renewal, the same answer again, then the account is stopped."""
+    world = World(*[no("1037")] * 9)
+    assert (Status.BLOCKED, True, 2) == result(await Desk(world).run(job()))
+    assert [UCC, UCC] == world.renewals
+
+
+async def test_too_fast_slows_the_account():
+    """A 429 is heard by the whole account, not by the one order."""
+    desk = Desk(World(no("429"), OK))
+    await desk.run(job())
+    assert [UCC] == desk.slowed
+
+
+async def test_a_first_seen_code_is_logged_once():
+    """At error level, once in a process, with what to do."""
+    desk = Desk(World(no("7777"), no("7777"), OK))
+    await desk.run(job())
+    assert ["first seen broker code"] == desk.book.errors()
+
+
+async def test_a_worker_that_died_is_not_trusted_to_have_sent_nothing():
+    """Picked up after a crash, the order is read before anything is sent."""
+    world = World(state=OrderState.CANCELLED)
+    done = await Desk(world).run(job(maybe_sent=True))
+    assert ([], Status.CANCELLED, True) == (world.sent, *result(done)[:2])
+
+
+async def test_waiting_for_evidence_holds_no_turn():
+    """One call at a time, and an order whose book stalls: the next one is sent all the same."""
+    world = World(LOST, OK)
+    desk = Desk(world)
+    desk.lanes = desk.canceller._lanes = Lanes(Unpaced(), LanePolicy(at_once=1), time.time)
+    stall = asyncio.Event()
+    read_order = world.read_order
+
+    async def stalls(ucc, number):
+        if number == NUMBER:
+            await stall.wait()
+        return await read_order(ucc, number)
+
+    world.read_order = stalls
+    first = asyncio.create_task(desk.run(job()))
+    while not world.sent:
+        await asyncio.sleep(0)
+    world.rows[OTHER] = replace(world.rows[OTHER], state=OrderState.CANCELLED)
+    second = await desk.run(job(number=OTHER))
+    assert (Status.CANCELLED, False) == (second.status, first.done())
+    stall.set()
+    await first
+
+
+# ---------------------------------------------------------------------- the watch list
+
+
+def unknown(**more):
+    watched = job(final_at=time.time() - 5, maybe_sent=True, first_sent_at=time.time() - 9, **more)
+    watched.status = Status.UNKNOWN
+    return watched
+
+
+@pytest.mark.parametrize(
+    ("state", "status"),
+    [(OrderState.CANCELLED, Status.CANCELLED), (OrderState.FILLED, Status.FILLED), (OrderState.GONE, Status.GONE)],
+)
+async def test_a_watched_order_that_is_dead_is_proven(state, status):
+    """The proof replaces unknown, and both times are kept."""
+    watched = unknown()
+    ended_at = watched.document["final_at"]
+    assert await Desk(World(state=state, changed_at=time.time())).canceller.watch(watched, may_send=True) is True
+    assert (status, ended_at, True) == (watched.status, watched.document["unknown_at"], watched.document["verified"])
+    assert watched.document["final_at"] > ended_at
+
+
+async def test_a_watched_order_that_works_is_cancelled():
+    """Regular: the same cancel once more."""
+    world, watched = World(OK), unknown()
+    assert await Desk(world).canceller.watch(watched, may_send=True) is True
+    assert (Status.CANCELLED, 1) == (watched.status, len(world.sent))
+
+
+async def test_a_watched_order_may_be_left_alone():
+    """Where sending is not wanted it is only read."""
+    world, watched = World(), unknown()
+    assert await Desk(world).canceller.watch(watched, may_send=False) is False
+    assert (Status.UNKNOWN, []) == (watched.status, world.sent)
+
+
+@pytest.mark.parametrize("world", [World(is_readable=False), World(state=None), World(state=OrderState.CANCEL_PENDING)])
+async def test_a_watched_order_that_cannot_be_seen_stays_unknown(world):
+    """No row, no proof and no second cancel."""
+    watched = unknown()
+    assert await Desk(world).canceller.watch(watched, may_send=True) is False
+    assert (Status.UNKNOWN, [], None) == (watched.status, world.sent, watched.document.get("unknown_at"))

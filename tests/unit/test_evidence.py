@@ -1,0 +1,250 @@
+"""Looking at the order book: few reads for many orders, and nobody waits for somebody else's read."""
+
+import asyncio
+
+import pytest
+
+from worker.evidence import Evidence, Look, ReadingPolicy
+from worker.kotak.order_book import BookPage, OrderState, Row
+from worker.kotak.replies import Reply
+from worker.verdict import Sighting
+
+UCC = "AB123"
+FINE = Reply(200, ok=True)
+AT_ONCE = ReadingPolicy(gather=0.001, quiet=0.001, reads_per_second=1e6)
+
+
+def row(number, state=OrderState.CANCELLED):
+    return Row(number, state, str(state), "regular", False, "TCS-EQ", 0, 10, None, None)
+
+
+def page(*numbers, **more):
+    return BookPage(FINE, {number: row(number) for number in numbers}, **more)
+
+
+NO_DATA = BookPage(Reply(200, ok=False, code="5203"), None, is_empty=True)
+UNREADABLE = BookPage(Reply(502, ok=False, readable=False), None)
+
+
+class Books:
+    """A broker's reads in memory: what it answers, and what it was asked, with the loop's time."""
+
+    def __init__(self, book=None, order=None):
+        self._book, self._order = book, order
+        self.asked = []
+        self.times = []
+
+    def _note(self, what):
+        self.asked.append(what)
+        self.times.append(asyncio.get_running_loop().time())
+
+    async def read_book(self, ucc):
+        self._note(f"{ucc} book")
+        return self._book
+
+    async def read_order(self, ucc, order_number):
+        self._note(f"{ucc} {order_number}")
+        return page(order_number) if self._order is None else self._order
+
+
+class Stalled(Books):
+    """Never answers the first read."""
+
+    async def read_book(self, ucc):
+        self._note(f"{ucc} book")
+        if len(self.asked) == 1:
+            await asyncio.Event().wait()
+        return self._book
+
+
+def numbers(count):
+    return [f"26072200{n:07d}" for n in range(count)]
+
+
+def since_ever(_ucc):
+    return 0.0
+
+
+def still_sending(_ucc):
+    return None
+
+
+async def looks(evidence, wanted, *, patient=False, thorough=False):
+    return await asyncio.gather(
+        *(evidence.look(UCC, number, patient=patient, thorough=thorough) for number in wanted)
+    )  # fmt: skip
+
+
+@pytest.fixture
+async def made():
+    """Make an Evidence that is closed in the end."""
+    all_of_them = []
+
+    def make(reads, policy=AT_ONCE, quiet_since=since_ever):
+        evidence = Evidence(reads, policy, quiet_since)
+        all_of_them.append(evidence)
+        return evidence
+
+    yield make
+    for evidence in all_of_them:
+        evidence.close()
+
+
+async def test_one_book_read_settles_many(made):
+    """A hundred orders that wait for proof cost one call."""
+    books = Books(page(*numbers(100)))
+    seen = await looks(made(books), numbers(100))
+    assert [f"{UCC} book"] == books.asked
+    assert [Look(row(number), "book") for number in numbers(100)] == seen
+
+
+@pytest.mark.parametrize("count", [1, 2])
+async def test_few_orders_are_read_one_by_one(made, count):
+    """A whole book for one order is a waste."""
+    books = Books()
+    seen = await looks(made(books), numbers(count))
+    assert [f"{UCC} {number}" for number in numbers(count)] == books.asked
+    assert [Look(row(number), "order") for number in numbers(count)] == seen
+
+
+async def test_a_thorough_look_reads_the_book(made):
+    """A single read of an order that is not there proves nothing."""
+    books = Books(page("260722000000009"))
+    seen = await looks(made(books), numbers(1), thorough=True)
+    assert ([f"{UCC} book"], [Look(Sighting.MISSING, "book")]) == (books.asked, seen)
+
+
+@pytest.mark.parametrize(
+    ("book", "sighting"),
+    [
+        pytest.param(None, Sighting.UNREADABLE, id="no answer"),
+        pytest.param(UNREADABLE, Sighting.UNREADABLE, id="no book"),
+        pytest.param(NO_DATA, Sighting.NO_DATA, id="5203"),
+        pytest.param(BookPage(FINE, {}, is_empty=True), Sighting.NO_DATA, id="empty"),
+        pytest.param(page("260722000000009", is_partial=True), Sighting.NO_DATA, id="partial"),
+        pytest.param(page("260722000000009"), Sighting.MISSING, id="other orders only"),
+    ],
+)
+async def test_what_a_book_without_the_order_says(made, book, sighting):
+    """Missing needs a book that was read in full and has other orders."""
+    assert [Look(sighting, "book")] * 3 == await looks(made(Books(book)), numbers(3))
+
+
+@pytest.mark.parametrize(
+    ("answer", "sighting"),
+    [(UNREADABLE, Sighting.UNREADABLE), (NO_DATA, Sighting.NO_DATA), (page("260722000000009"), Sighting.NO_DATA)],
+)
+async def test_a_single_read_never_says_missing(made, answer, sighting):
+    """One order's read that lacks the order is no readable book."""
+    assert [Look(sighting, "order")] == await looks(made(Books(order=answer)), numbers(1))
+
+
+async def test_an_error_in_a_read_is_an_unreadable_book(made):
+    """Whoever waits is answered, whatever happens below."""
+
+    class Broken(Books):
+        async def read_book(self, ucc):
+            raise RuntimeError(ucc)
+
+    heard = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: heard.append(context))
+    assert [Look(Sighting.UNREADABLE, "book")] * 3 == await looks(made(Broken()), numbers(3))
+
+
+async def test_the_patient_wait_for_a_crowd(made):
+    """The account still sends: nobody is read before enough of them wait, and then one read settles all."""
+    policy = ReadingPolicy(crowd=50, patience=60, probe=60, quiet=0.001, gather=0.001, reads_per_second=1e6)
+    books = Books(page(*numbers(50)))
+    evidence = made(books, policy, still_sending)
+    first = [asyncio.create_task(evidence.look(UCC, n, patient=True, thorough=False)) for n in numbers(50)[:49]]
+    await asyncio.sleep(0.05)
+    before = list(books.asked)
+    await asyncio.gather(*first, evidence.look(UCC, numbers(50)[49], patient=True, thorough=False))
+    assert ([], [f"{UCC} book"]) == (before, books.asked)
+
+
+async def test_one_in_a_hurry_takes_the_patient_along(made):
+    """Whatever is read anyway settles everybody."""
+    policy = ReadingPolicy(patience=60, probe=60, quiet=0.001, gather=0.001, reads_per_second=1e6)
+    books = Books(page(*numbers(10)))
+    evidence = made(books, policy, still_sending)
+    patient = [asyncio.create_task(evidence.look(UCC, n, patient=True, thorough=False)) for n in numbers(10)[:9]]
+    await asyncio.sleep(0)
+    await evidence.look(UCC, numbers(10)[9], patient=False, thorough=False)
+    await asyncio.gather(*patient)
+    assert [f"{UCC} book"] == books.asked
+
+
+async def test_the_patient_are_read_when_the_account_is_quiet(made):
+    """Nothing more is coming: waiting for a crowd would be waiting for nobody."""
+    policy = ReadingPolicy(patience=60, probe=60, quiet=0.01, gather=0.001)
+    async with asyncio.timeout(10):
+        await looks(made(Books(page(*numbers(5))), policy, since_ever), numbers(5), patient=True)
+
+
+async def test_patience_ends(made):
+    """An account that never stops sending keeps nobody waiting for ever; before the first book, `probe` decides."""
+    policy = ReadingPolicy(patience=0.2, probe=0.1, quiet=0.01, gather=0.001)
+    evidence = made(Books(page(*numbers(5))), policy, still_sending)
+    async with asyncio.timeout(10):
+        for _ in range(2):
+            await looks(evidence, numbers(5), patient=True)
+
+
+@pytest.mark.parametrize(("thorough", "calls"), [(True, 4), (False, 4)])
+async def test_reads_keep_to_their_budget(made, thorough, calls):
+    """So many calls a second and not more, whether they read the book or single orders, two of which count as two."""
+    books = Books(page(*numbers(2)))
+    evidence = made(books, ReadingPolicy(gather=0.001, reads_per_second=20))
+    rounds = calls if thorough else calls // 2
+    for _ in range(rounds):
+        await looks(evidence, numbers(1 if thorough else 2), thorough=thorough)
+    assert calls == len(books.times)
+    # The calls of one pair go together; the next pair has waited for both of them.
+    assert books.times[-1] - books.times[0] >= (calls - (1 if thorough else 2)) / 20 - 0.005
+
+
+async def test_accounts_have_budgets_of_their_own(made):
+    """One account's reads take nothing from another's."""
+    books = Books()
+    evidence = made(books, ReadingPolicy(gather=0.001, reads_per_second=0.01))
+    async with asyncio.timeout(10):
+        for ucc in ("AB001", "AB002", "AB003"):
+            await evidence.look(ucc, "260722000000001", patient=False, thorough=False)
+    assert 3 == len(books.asked)
+
+
+async def test_a_stalled_read_blocks_nobody_else(made):
+    """Whoever asks after it began is answered by a read of their own."""
+    books = Stalled(page(*numbers(6)))
+    evidence = made(books)
+    stuck = [asyncio.create_task(evidence.look(UCC, n, patient=False, thorough=True)) for n in numbers(3)]
+    async with asyncio.timeout(10):
+        while not books.asked:
+            await asyncio.sleep(0.001)
+        seen = await looks(evidence, numbers(6)[3:], thorough=True)
+    assert [Look(row(number), "book") for number in numbers(6)[3:]] == seen
+    assert [False] * 3 == [task.done() for task in stuck]
+    for task in stuck:
+        task.cancel()
+
+
+async def test_who_stopped_waiting_costs_nothing_and_blocks_nobody(made):
+    """A look that ran out of time leaves no trace but its place in a read that was due anyway."""
+    policy = ReadingPolicy(patience=60, probe=60, quiet=0.001, gather=0.001, reads_per_second=1e6)
+    books = Books()
+    evidence = made(books, policy, still_sending)
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.02):
+            await evidence.look(UCC, "260722000000001", patient=True, thorough=False)
+    await evidence.look(UCC, "260722000000002", patient=False, thorough=False)
+    assert [f"{UCC} 260722000000002"] == books.asked
+
+
+async def test_a_look_after_the_last_one_starts_reading_again(made):
+    """An account that has been silent for hours is no different."""
+    books = Books()
+    evidence = made(books)
+    for number in numbers(3):
+        await looks(evidence, [number])
+    assert [f"{UCC} {number}" for number in numbers(3)] == books.asked

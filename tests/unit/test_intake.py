@@ -1,0 +1,142 @@
+"""Bulk files from spreadsheets and programs: good rows are read, bad rows named, bad files refused."""
+
+import pytest
+
+from neo_cancel import CancelOrder, InvalidOrderError
+from neo_cancel.intake import read_orders
+
+HEADER = "ucc,order_number"
+ALL = "ucc,order_number,variety,amo,trading_symbol,lane,strategy,reason,deadline_seconds"
+ROW = "AB123,251015000123456"
+ORDER = CancelOrder(ucc="AB123", order_number="251015000123456")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        f"{HEADER}\n{ROW}\n",
+        f"{HEADER}\r\n{ROW}\r\n",
+        f"\ufeff{HEADER}\r\n{ROW}",
+        f"\n{HEADER}\n\n{ROW}\n ,\n\n",
+        "UCC , Order_Number\n AB123 , 251015000123456 \n",
+        '"ucc","order_number"\n"AB123","251015000123456"\n',
+        f"{HEADER},amo,trading_symbol,lane,variety,strategy,reason,deadline_seconds\n{ROW},,,,,,,\n",
+        f"{HEADER},amo\n{ROW},No\n",
+        '{"ucc": "AB123", "order_number": "251015000123456"}',
+        '\ufeff\n  {"ucc": "AB123", "order_number": "251015000123456"}\r\n\n',
+    ],
+)
+def test_the_same_order_in_every_form(data):
+    intake = read_orders(data.encode())
+    assert [ORDER] == intake.orders
+    assert [] == intake.bad
+
+
+def test_every_column_arrives():
+    data = f'{ALL}\n{ROW},cover,YES,TCS-EQ,risk,s1,"a, b",2.5\n'
+    wanted = CancelOrder(
+        ucc="AB123",
+        order_number="251015000123456",
+        variety="cover",
+        amo=True,
+        trading_symbol="TCS-EQ",
+        lane="risk",
+        strategy="s1",
+        reason="a, b",
+        deadline_seconds=2.5,
+    )
+    assert [wanted] == read_orders(data.encode()).orders
+
+
+def test_the_lane_given_overrides_what_the_rows_say():
+    data = f"{HEADER},lane\n{ROW},routine\n".encode()
+    assert ["risk"] == [str(order.lane) for order in read_orders(data, lane="risk").orders]
+
+
+@pytest.mark.parametrize(
+    ("row", "field", "rule"),
+    [
+        ("AB123,2.51015E+14,", "order_number", "spreadsheet"),
+        ('AB123,"2,51015E+14",', "order_number", "spreadsheet"),
+        ("AB123,12,", "order_number", "10 to 20 digits"),
+        ("ab,251015000123456,", "ucc", "A-Z or 0-9"),
+        (",251015000123456,", "ucc", "is required"),
+        ("AB123,251015000123456,maybe", "amo", "one of true"),
+        ("AB123,251015000123456,yes", "trading_symbol", "mandatory"),
+        ("AB123,251015000123456", "row", "2 cells where the header has 3"),
+        ("AB123,251015000123456,,", "row", "4 cells where the header has 3"),
+    ],
+)
+def test_a_bad_csv_row_is_put_aside_with_its_line(row, field, rule):
+    intake = read_orders(f"{HEADER},amo\n{ROW},\n{row}\n".encode())
+    assert [ORDER] == intake.orders
+    assert [(3, field)] == [(bad.line, bad.error.field) for bad in intake.bad]
+    assert rule in str(intake.bad[0])
+
+
+@pytest.mark.parametrize(
+    ("line", "field", "rule"),
+    [
+        ("{", "line", "not a JSON object"),
+        ("[1]", "line", "not a JSON object"),
+        ("[" * 100_000, "line", "not a JSON object"),
+        ('{"ucc": "AB123"}', "order_number", "is required"),
+        ('{"ucc": "AB123", "order_number": 251015000123456}', "order_number", "must be a string"),
+        ('{"ucc": "AB123", "order_number": 2.51015e14}', "order_number", "spreadsheet"),
+        ('{"ucc": "AB123", "order_number": "251015000123456", "amoo": true}', "amoo", "is unknown"),
+        ('{"ucc": "AB123", "order_number": "251015000123456", "deadline_seconds": NaN}', "deadline_seconds", "between"),
+        ('{"ucc": "AB123", "order_number": "251015000123456", "reason": "\\ud800"}', "reason", "Unicode"),
+    ],
+)
+def test_a_bad_json_line_is_put_aside_with_its_line(line, field, rule):
+    data = f'{{"ucc": "AB123", "order_number": "251015000123456"}}\n\n{line}\n'
+    intake = read_orders(data.encode())
+    assert [ORDER] == intake.orders
+    assert [(3, field)] == [(bad.line, bad.error.field) for bad in intake.bad]
+    assert rule in str(intake.bad[0])
+
+
+@pytest.mark.parametrize("deadline", ["abc", "nan", "inf", "1_0", "0", "99999999"])
+def test_a_deadline_that_is_no_sensible_number_is_bad(deadline):
+    intake = read_orders(f"{HEADER},deadline_seconds\n{ROW},{deadline}\n".encode())
+    assert ["deadline_seconds"] == [bad.error.field for bad in intake.bad]
+
+
+def test_a_row_is_named_by_its_first_line_when_a_cell_spans_several():
+    intake = read_orders(f'{HEADER},reason\n{ROW},"two\nlines"\nAB123,1,\n'.encode())
+    assert [2, 4] == [bad.line for bad in intake.bad]
+
+
+def test_rows_that_contradict_each_other_are_named():
+    intake = read_orders(f"{HEADER},variety\n{ROW},regular\n{ROW},cover\n".encode())
+    assert [(3, "variety")] == [(bad.line, bad.error.field) for bad in intake.bad]
+
+
+@pytest.mark.parametrize(
+    ("data", "rule"),
+    [
+        (b"", "is empty"),
+        (b" \r\n\n", "is empty"),
+        (b"ucc,order_number\n", "no orders"),
+        (b"order_number\n251015000123456\n", "is missing in the header"),
+        (b"ucc,order_number,colour\n", "column='colour': is unknown"),
+        (b"ucc;order_number\n", "is unknown"),
+        (b"ucc,ucc,order_number\n", "twice"),
+        (b'ucc,order_number\n"AB123,251015000123456\n', "cannot be read after line"),
+        (b'ucc,order_number\nAB123,"251015000123456"x\n', "cannot be read after line"),
+        (b'[{"ucc": "AB123"}]', "JSON array"),
+        (b"\x7fELF\0\0", "binary"),
+        (b"ucc,order_number\nAB123,\xff\xfe\n", "is not UTF-8 in line 2"),
+        ("ucc,order_number\n".encode("utf-16"), "UTF-8"),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_refused_as_a_whole(data, rule):
+    with pytest.raises(InvalidOrderError) as caught:
+        read_orders(data)
+    assert rule in str(caught.value)
+
+
+def test_a_hundred_thousand_rows():
+    rows = "\n".join(f"AB123,2510150{number:08}" for number in range(100_000))
+    intake = read_orders(f"{HEADER}\n{rows}\n".encode())
+    assert (100_000, 0) == (len(intake.orders), len(intake.bad))

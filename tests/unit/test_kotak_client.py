@@ -1,0 +1,428 @@
+"""What goes over the wire to the broker, byte by byte, and what is known when no reply comes back."""
+
+import asyncio
+import socket
+import struct
+from contextlib import asynccontextmanager
+from urllib.parse import unquote_plus
+
+import aiohttp
+import httpx
+import orjson
+import pytest
+
+from worker.kotak.client import KotakClient, MaybeSentError, NotSentError, Timeouts
+from worker.kotak.transport import WholeReplyTransport
+from worker.kotak.session import Session
+
+NUMBER = "260722000000001"
+OK = {"nOrdNo": NUMBER, "stat": "Ok", "stCode": 200}
+SESSION = Session("https://broker.test", "the-sid", "the-auth")
+PATHS = {"regular": "/quick/order/cancel", "bracket": "/quick/order/bo/exit", "cover": "/quick/order/co/exit"}
+QUICK = Timeouts(connect=0.3, read=0.3, write=0.3, pool=0.3, total=1.0, book=0.5)
+
+
+class Recorder(httpx.AsyncBaseTransport):
+    """Keeps the requests, answers or raises as told."""
+
+    def __init__(self, answer=None, *, status=200, headers=None, raises=None):
+        self.requests = []
+        self._answer, self._status, self._headers, self._raises = answer, status, headers, raises
+        self.is_closed = False
+
+    async def handle_async_request(self, request):
+        await request.aread()
+        self.requests.append(request)
+        if self._raises is not None:
+            raise self._raises
+        return httpx.Response(self._status, json=OK if self._answer is None else self._answer, headers=self._headers)
+
+    async def aclose(self):
+        self.is_closed = True
+
+
+async def cancelled(recorder, session=SESSION, *, variety="regular", amo=False, trading_symbol=None, clock=None):
+    client = KotakClient(recorder, Timeouts(), *([clock] if clock else []))
+    return await client.cancel(
+        session, order_number=NUMBER, variety=variety, amo=amo, trading_symbol=trading_symbol
+    )  # fmt: skip
+
+
+def form(request):
+    """The one form field, decoded."""
+    body = request.content.decode()
+    assert body.startswith("jData=")
+    assert "&" not in body
+    return orjson.loads(unquote_plus(body.removeprefix("jData=")))
+
+
+# ---------------------------------------------------------------------- the request
+
+
+@pytest.mark.parametrize(("variety", "path"), PATHS.items())
+async def test_each_variety_has_its_own_endpoint(variety, path):
+    """POST, the path of the variety, no query string."""
+    recorder = Recorder()
+    await cancelled(recorder, variety=variety)
+    assert ("POST", f"https://broker.test{path}") == (recorder.requests[0].method, str(recorder.requests[0].url))
+
+
+@pytest.mark.parametrize(
+    "base", ["https://h.test/e21", "https://h.test/e21/", "https://h.test/e21//", "https://h.test:8443/a/b"]
+)
+async def test_the_base_url_may_carry_a_path_and_end_in_a_slash(base):
+    """Joined by concatenation: nothing of the path is dropped, no slash doubled."""
+    recorder = Recorder()
+    await cancelled(recorder, Session(base, "s", "a"))
+    assert f"{base.rstrip('/')}/quick/order/cancel" == str(recorder.requests[0].url)
+
+
+async def test_the_five_headers_and_no_others():
+    """The specification's five, plus what HTTP itself needs."""
+    recorder = Recorder()
+    await cancelled(recorder)
+    sent = [(name.decode(), value.decode()) for name, value in recorder.requests[0].headers.raw]
+    expected = [
+        ("accept", "application/json"),
+        ("Sid", "the-sid"),
+        ("Auth", "the-auth"),
+        ("neo-fin-key", "neotradeapi"),
+        ("Content-Type", "application/x-www-form-urlencoded"),
+    ]
+    assert sorted(expected) == sorted(pair for pair in sent if pair[0] not in ("Host", "Content-Length"))
+
+
+async def test_a_regular_order_is_named_by_its_number():
+    """`on` and `am`, in one form field, as a string; no symbol is sent where none is needed."""
+    recorder = Recorder()
+    await cancelled(recorder, trading_symbol="TCS-EQ")
+    assert {"on": NUMBER, "am": "NO"} == form(recorder.requests[0])
+
+
+async def test_an_after_market_order_carries_its_symbol():
+    """`ts` is mandatory with `am` YES, and an ampersand in it is encoded."""
+    recorder = Recorder()
+    await cancelled(recorder, amo=True, trading_symbol="M&MFIN-EQ")
+    assert {"on": NUMBER, "am": "YES", "ts": "M&MFIN-EQ"} == form(recorder.requests[0])
+    assert b"M%26MFIN-EQ" in recorder.requests[0].content
+
+
+async def test_the_exact_body():
+    """The bytes, once in full."""
+    recorder = Recorder()
+    await cancelled(recorder)
+    assert b"jData=%7B%22on%22%3A%22260722000000001%22%2C%22am%22%3A%22NO%22%7D" == recorder.requests[0].content
+
+
+@pytest.mark.parametrize("number", [None, NUMBER])
+async def test_reads_are_gets_with_the_same_headers(number):
+    """The book, and one order of it."""
+    recorder = Recorder({"stat": "Ok", "data": [{"nOrdNo": NUMBER, "ordSt": "open"}]})
+    client = KotakClient(recorder, Timeouts())
+    page = await (client.read_book(SESSION) if number is None else client.read_order(SESSION, number))
+    request = recorder.requests[0]
+    path = "/quick/user/orders" + (f"/{number}" if number else "")
+    expected = ("GET", f"https://broker.test{path}", b"", "the-auth", {NUMBER})
+    assert expected == (request.method, str(request.url), request.content, request.headers["Auth"], set(page.rows))
+
+
+async def test_the_time_outs_go_with_each_call():
+    """A read of a whole book may take longer between two bytes than a cancel."""
+    recorder = Recorder({"stat": "Ok", "data": []})
+    client = KotakClient(recorder, Timeouts(connect=1, read=2, write=3, pool=4, total=5, book=6))
+    await client.cancel(SESSION, order_number=NUMBER, variety="regular", amo=False, trading_symbol=None)
+    await client.read_book(SESSION)
+    limits = [request.extensions["timeout"] for request in recorder.requests]
+    alike = {"connect": 1, "write": 3, "pool": 4}
+    assert [alike | {"read": 2}, alike | {"read": 6}] == limits
+
+
+async def test_a_date_in_retry_after_is_seconds_from_now():
+    """The client knows what time it is."""
+    recorder = Recorder({"code": 429}, status=429, headers={"Retry-After": "Wed, 22 Jul 2026 06:00:07 GMT"})
+    reply = await cancelled(recorder, clock=lambda: 1_784_700_000.0)
+    assert 7.0 == reply.retry_after_seconds
+
+
+async def test_closing_closes_the_connections():
+    """The transport is the client's own."""
+    recorder = Recorder()
+    await KotakClient(recorder, Timeouts()).aclose()
+    assert recorder.is_closed is True
+
+
+def test_tokens_do_not_show():
+    """Neither in a repr nor through it in a log line."""
+    assert "Session(base_url='https://broker.test')" == repr(SESSION)
+
+
+# ---------------------------------------------------------------------- no reply: errors as httpx and aiohttp raise them
+
+
+def caused(error, cause):
+    error.__cause__ = cause
+    return error
+
+
+KEY = aiohttp.client_reqrep.ConnectionKey("h", 443, True, True, None, None, None)  # noqa: FBT003
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        httpx.ConnectError("no"),
+        httpx.ConnectTimeout("no"),
+        httpx.PoolTimeout("no"),
+        httpx.UnsupportedProtocol("no"),
+        caused(httpx.ConnectError("no"), aiohttp.ClientConnectorError(KEY, OSError(111, "refused"))),
+        caused(httpx.ConnectTimeout("no"), aiohttp.ConnectionTimeoutError("no")),
+        caused(httpx.UnsupportedProtocol("no"), aiohttp.InvalidURL("x")),
+    ],
+    ids=repr,
+)
+async def test_only_a_failure_to_connect_proves_that_nothing_was_sent(error):
+    """No connection, no byte."""
+    with pytest.raises(NotSentError):
+        await cancelled(Recorder(raises=error))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        httpx.ReadTimeout("late"),
+        httpx.WriteTimeout("late"),
+        httpx.ReadError("cut"),
+        httpx.WriteError("cut"),
+        httpx.CloseError("cut"),
+        httpx.RemoteProtocolError("what"),
+        httpx.LocalProtocolError("what"),
+        httpx.DecodingError("what"),
+        httpx.StreamError("what"),
+        caused(httpx.ConnectTimeout("mislabelled"), aiohttp.ServerDisconnectedError()),
+        caused(httpx.ConnectTimeout("mislabelled"), aiohttp.ClientOSError(104, "reset")),
+        caused(httpx.ReadTimeout("late"), aiohttp.SocketTimeoutError("late")),
+        caused(httpx.ReadError("cut"), aiohttp.ClientPayloadError("cut")),
+        aiohttp.ClientPayloadError("raw"),
+        aiohttp.ServerDisconnectedError(),
+        ConnectionResetError(104, "reset"),
+        TimeoutError(),
+        BrokenPipeError(),
+        OSError("something else"),
+    ],
+    ids=repr,
+)
+async def test_everything_after_that_may_have_been_sent(error):
+    """Whatever it is called: once there was a connection, the broker may have acted."""
+    with pytest.raises(MaybeSentError):
+        await cancelled(Recorder(raises=error))
+
+
+async def test_the_error_names_the_cause_and_nothing_else():
+    """No address and no token, the first exception behind it."""
+    error = caused(httpx.ConnectTimeout("https://broker.test the-auth"), aiohttp.ServerDisconnectedError("the-auth"))
+    with pytest.raises(MaybeSentError) as caught:
+        await cancelled(Recorder(raises=error))
+    assert ("ServerDisconnectedError", error) == (str(caught.value), caught.value.__cause__)
+
+
+# ---------------------------------------------------------------------- no reply: a real socket under the real transport
+
+
+def reset(writer):
+    """Close with a TCP reset."""
+    writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()
+
+
+class Peer:
+    """A broker that does one thing after it has read a whole request."""
+
+    def __init__(self, then):
+        self._then, self.bodies, self.heads = then, [], []
+
+    async def serve(self, reader, writer):
+        try:
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                self.heads.append(head)
+                length = [line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")]
+                self.bodies.append(await reader.readexactly(int(length[0].split(b":")[1]) if length else 0))
+                if not await self._then(self, writer):
+                    return
+        except (asyncio.IncompleteReadError, ConnectionError):
+            return
+        finally:
+            writer.close()
+
+
+@asynccontextmanager
+async def talking_to(then, timeouts=QUICK):
+    peer = Peer(then)
+    server = await asyncio.start_server(peer.serve, "127.0.0.1", 0)
+    client = KotakClient(WholeReplyTransport(), timeouts)
+    try:
+        yield peer, client, Session(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/e21", "s", "a")
+    finally:
+        await client.aclose()
+        server.close()
+        await server.wait_closed()
+
+
+async def one_cancel(client, session):
+    return await client.cancel(session, order_number=NUMBER, variety="regular", amo=False, trading_symbol=None)
+
+
+def answer(body=b'{"stat":"Ok"}', extra=b""):
+    return b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n%b\r\n%b" % (
+        len(body), extra, body,
+    )  # fmt: skip
+
+
+async def test_the_request_on_a_real_socket():
+    """The bytes that leave this machine: five headers, Host and Content-Length, one form field."""
+
+    async def answers(_, writer):
+        writer.write(answer())
+        return True
+
+    async with talking_to(answers) as (peer, client, session):
+        assert (await one_cancel(client, session)).ok is True
+    first, *lines = peer.heads[0].decode().strip().split("\r\n")
+    names = {line.partition(":")[0].lower() for line in lines}
+    expected = {"accept", "sid", "auth", "neo-fin-key", "content-type", "host", "content-length"}
+    assert ("POST /e21/quick/order/cancel HTTP/1.1", expected) == (first, names)
+    assert [b"jData=%7B%22on%22%3A%22260722000000001%22%2C%22am%22%3A%22NO%22%7D"] == peer.bodies
+
+
+@pytest.mark.parametrize("calls_before", [0, 1])
+async def test_a_reset_after_the_request_was_read_may_have_acted(calls_before):
+    """On a fresh connection and on one kept open: httpx-aiohttp itself would call it a ConnectTimeout, and it is not."""
+
+    async def resets(peer, writer):
+        if len(peer.bodies) <= calls_before:
+            writer.write(answer())
+            return True
+        reset(writer)
+        return False
+
+    async with talking_to(resets) as (peer, client, session):
+        for _ in range(calls_before):
+            await one_cancel(client, session)
+        with pytest.raises(MaybeSentError) as caught:
+            await one_cancel(client, session)
+    # Sent once: nobody below repeats a cancel.
+    assert calls_before + 1 == len(peer.bodies)
+    assert isinstance(caught.value.__cause__, httpx.ReadError)
+
+
+async def test_an_orderly_close_after_the_request_was_read_may_have_acted():
+    """A connection that ends without a reply says nothing."""
+
+    async def closes(_, __):
+        return False
+
+    async with talking_to(closes) as (_, client, session):
+        with pytest.raises(MaybeSentError):
+            await one_cancel(client, session)
+
+
+async def test_half_a_reply_may_have_acted():
+    """A length that was promised and not kept."""
+
+    async def halves(_, writer):
+        writer.write(answer()[:-5])
+        return False
+
+    async with talking_to(halves) as (_, client, session):
+        with pytest.raises(MaybeSentError):
+            await one_cancel(client, session)
+
+
+async def test_a_stall_ends_at_the_read_time_out():
+    """No byte for as long as the limit."""
+
+    async def stalls(_, __):
+        await asyncio.sleep(30)
+
+    async with talking_to(stalls) as (_, client, session):
+        async with asyncio.timeout(10):
+            with pytest.raises(MaybeSentError):
+                await one_cancel(client, session)
+
+
+async def test_a_trickle_ends_at_the_total_time_out():
+    """A byte now and then satisfies the read time-out for ever, and the total one ends it."""
+
+    async def trickles(_, writer):
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+        for _ in range(1000):
+            writer.write(b" ")
+            await asyncio.sleep(0.05)
+
+    async with talking_to(trickles) as (_, client, session):
+        async with asyncio.timeout(10):
+            with pytest.raises(MaybeSentError):
+                await one_cancel(client, session)
+
+
+async def test_a_stalled_read_ends_at_its_own_time_out():
+    """Reads have a limit, too."""
+
+    async def stalls(_, __):
+        await asyncio.sleep(30)
+
+    async with talking_to(stalls) as (_, client, session):
+        async with asyncio.timeout(10):
+            with pytest.raises(MaybeSentError):
+                await client.read_book(session)
+
+
+async def test_a_refused_connection_sent_nothing():
+    """Nobody listens there."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        client = KotakClient(WholeReplyTransport(), QUICK)
+        with pytest.raises(NotSentError):
+            await one_cancel(client, Session(f"http://127.0.0.1:{taken.getsockname()[1]}", "s", "a"))
+        await client.aclose()
+
+
+async def test_a_connection_that_never_opens_sent_nothing():
+    """A full backlog: the handshake does not end, and the connect time-out does."""
+    with socket.socket() as full:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        address = full.getsockname()
+        with socket.socket() as first, socket.socket() as second:
+            for plug in (first, second):
+                plug.setblocking(False)  # noqa: FBT003
+                plug.connect_ex(address)
+            client = KotakClient(WholeReplyTransport(), QUICK)
+            with pytest.raises(NotSentError):
+                await one_cancel(client, Session(f"http://127.0.0.1:{address[1]}", "s", "a"))
+            await client.aclose()
+
+
+async def test_no_cookie_goes_from_one_call_to_the_next():
+    """One account's cookie must never reach another's call."""
+
+    async def sets_cookie(_, writer):
+        writer.write(answer(extra=b"Set-Cookie: who=AB123\r\n"))
+        return True
+
+    async with talking_to(sets_cookie) as (peer, client, session):
+        for _ in range(2):
+            await one_cancel(client, session)
+    assert [False, False] == [b"cookie" in head.lower() for head in peer.heads]
+
+
+async def test_a_redirect_is_not_followed():
+    """A reply is judged as it came."""
+
+    async def redirects(_, writer):
+        writer.write(b"HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n")
+        return True
+
+    async with talking_to(redirects) as (peer, client, session):
+        reply = await one_cancel(client, session)
+    assert (302, 1) == (reply.http_status, len(peer.bodies))
