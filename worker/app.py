@@ -1,5 +1,7 @@
 """The Celery app: `python -m celery -A worker.app worker -Q risk -P threads`. Nothing is decided here."""
 
+import os
+import signal
 import sys
 from typing import Any
 
@@ -47,10 +49,23 @@ def _start(**_: Any) -> None:
     _running.append(runtime)
 
 
+@signals.worker_ready.connect(weak=False)
+def _let_sigquit_drain(**_: Any) -> None:
+    # Celery's cold shutdown ends a threads pool with NotImplementedError (celery #10490).
+    signal.signal(signal.SIGQUIT, signal.getsignal(signal.SIGTERM))
+
+
 @signals.worker_shutting_down.connect(weak=False)
 def _drain(**_: Any) -> None:
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT):
+        signal.signal(number, _end_at_once)
     for runtime in _running:
         runtime.drain()
+
+
+def _end_at_once(number: int, _: object) -> None:
+    """Take a second signal at its word: nothing is given back, recovery takes over when the lease has run out."""
+    os._exit(128 + number)
 
 
 @signals.worker_shutdown.connect(weak=False)

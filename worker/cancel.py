@@ -86,6 +86,10 @@ class CancelPolicy:
 _TIME_UP: Final = Verdict(Action.RETRY, text="no time left")
 _NO_SESSION: Final = Verdict(Action.BLOCKED, text="no session is configured for this account")
 _AGAIN: Final = frozenset({Action.RETRY, Action.RENEW})
+_NOT_WHITELISTED: Final = "whitelist this machine's address with the broker; logging in again does not help"
+_WRONG_MACHINE: Final = (
+    "the session belongs to another address: log in from this machine, which must be on the whitelist"
+)
 _LEAST_WAIT: Final = 0.01
 WATCH_STEPS: Final = 4
 
@@ -225,7 +229,9 @@ class Canceller:
         """Send the cancel, and again while nothing happened and time is left."""
         first = await self._attempt(job, case)
         if first.action not in _AGAIN:
-            return first  # most orders end here; setting tenacity up would cost them as much as all the rest of their way
+            return (
+                first  # most orders end here; setting tenacity up would cost them as much as all the rest of their way
+            )
         known = [first]
 
         async def attempt() -> Verdict:
@@ -259,6 +265,11 @@ class Canceller:
         finally:
             job.is_in_flight = False
             lane.done()
+        if verdict.slow_down:
+            await self._slow_down(job.ucc)
+            lane.pause(verdict.retry_after_seconds or 0.0)
+        if verdict.action is Action.RENEW:
+            verdict = await self._renew(job, verdict)
         if verdict.action is Action.BLOCKED and verdict is not _NO_SESSION and lane.blocked is None:
             lane.block(verdict)
             self._log.error(
@@ -266,13 +277,8 @@ class Canceller:
                 ucc=job.ucc,
                 code=verdict.code,
                 text=verdict.text,
-                to_do="whitelist this machine's address with the broker; logging in again does not help",
+                to_do=_WRONG_MACHINE if verdict.code == IP_MISMATCH else _NOT_WHITELISTED,
             )
-        if verdict.slow_down:
-            await self._slow_down(job.ucc)
-            lane.pause(verdict.retry_after_seconds or 0.0)
-        if verdict.action is Action.RENEW:
-            verdict = await self._renew(job, verdict)
         case.take(verdict, self._clock())
         return verdict
 

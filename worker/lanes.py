@@ -35,7 +35,9 @@ class Pace(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class LanePolicy:
-    """`at_once`: calls of one account in flight. `all_at_once`: calls of the process in flight. `blocked_seconds`: how long
+    """How much may be under way.
+
+    `at_once`: calls of one account in flight. `all_at_once`: calls of the process in flight. `blocked_seconds`: how long
     a blocked account answers without a call.
     """
 
@@ -97,7 +99,12 @@ class Lanes:
         lane = self._accounts.get(ucc)
         if lane is None:
             lane = self._accounts[ucc] = _Lane(
-                ucc, self._pace, self._policy, self._clock, self._is_entitled, self._places
+                ucc,
+                pace=self._pace,
+                policy=self._policy,
+                clock=self._clock,
+                is_entitled=self._is_entitled,
+                places=self._places,
             )
         return lane
 
@@ -118,6 +125,7 @@ class _Lane:
     def __init__(
         self,
         ucc: str,
+        *,
         pace: Pace,
         policy: LanePolicy,
         clock: Callable[[], float],

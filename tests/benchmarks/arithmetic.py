@@ -1,9 +1,8 @@
 """The arithmetic of the benchmark: pure functions on lists of numbers."""
 
-import statistics
 from collections.abc import Iterable, Mapping, Sequence
 
-__all__ = ["busiest_second", "latencies", "median", "percentile", "spread"]
+__all__ = ["busiest_second", "latencies", "percentile"]
 
 
 def percentile(values: Iterable[float], percent: float) -> float:
@@ -13,17 +12,6 @@ def percentile(values: Iterable[float], percent: float) -> float:
         raise ValueError("no values")
     rank = -(-len(ordered) * percent // 100)
     return ordered[max(0, int(rank) - 1)]
-
-
-def median(values: Iterable[float]) -> float:
-    """The middle value, or the mean of the two middle ones."""
-    return statistics.median(values)
-
-
-def spread(values: Sequence[float]) -> float:
-    """How far apart the extremes are, as a part of the median; 0 for a single value."""
-    middle = median(values)
-    return (max(values) - min(values)) / middle if middle else 0.0
 
 
 def busiest_second(times: Iterable[float], window_seconds: float = 1.0) -> int:

@@ -74,7 +74,9 @@ class Stage:
     def producer(self, module: str, env: Mapping[str, str] | None = None) -> Generator[Peer]:
         """Run a producer process."""
         log_path = self.folder / f"{module.rpartition('.')[2]}-producer.log"
-        with running_peer("tests.benchmarks.sender", module, env={**self._env, **(env or {})}, log_path=log_path) as peer:
+        with running_peer(
+            "tests.benchmarks.sender", module, env={**self._env, **(env or {})}, log_path=log_path
+        ) as peer:
             peer.listen()
             yield peer
 
@@ -85,7 +87,7 @@ class Stage:
         with ExitStack() as stack:
             producer = stack.enter_context(self.producer(rival.module, rival.env))
             pids: list[int] = []
-            if rival.arguments:
+            if rival.worker:
                 log_path = self.folder / f"{rival.name}-worker.log"
                 worker = Child(rival.name, rival.command, env={**self._env, **rival.env}, log_path=log_path)
                 stack.callback(worker.stop, timeout_seconds=5.0)

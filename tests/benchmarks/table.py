@@ -10,19 +10,22 @@ from typing import Any
 
 from tests.benchmarks.lines import FIGURES, RATIOS, Line
 from tests.benchmarks.results import Results, Value
+from tests.benchmarks.rivals.catalogue import RIVALS
 from tests.benchmarks.stage import Size
 
 __all__ = ["as_json", "as_text"]
 
-_PACKAGES = ("celery", "taskiq", "taskiq-redis", "saq", "dramatiq", "arq", "kotakneoapi", "aiohttp", "httpx", "redis", "uvloop")
+_PACKAGES = (*(rival.package for rival in RIVALS), "taskiq-redis", "aiohttp", "httpx", "redis", "uvloop")
 _MARKS = {True: "ok", False: "MISSED", None: ""}
 
 
 def as_text(results: Results, size: Size) -> str:
     """Write the table: ratios first, then the figures under them, then what is missing and why."""
+    work = (
+        f"{size.orders:,} orders, {size.accounts} accounts, {size.rounds} rounds; rivals {size.rival_orders:,} orders"
+    )
     head = [
-        f"{size.orders:,} orders, {size.accounts} accounts, {size.rounds} rounds; rivals {size.rival_orders:,} orders; "
-        f"{os.cpu_count()} cores, Python {platform.python_version()}",
+        f"{work}; {os.cpu_count()} cores, Python {platform.python_version()}",
         "The middle column is the median over the rounds, a ratio being taken within each round; then lowest and highest.",
     ]
     return "\n".join(

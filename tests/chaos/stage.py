@@ -121,10 +121,11 @@ class Workers:
         return [entry for entry in entries if entry.get("event") == event]
 
 
-def write_accounts(sandbox: SandboxControl, path: Path, uccs: Sequence[str], *, base_url: str | None = None) -> None:
-    """Open accounts at the sandbox and write the accounts file; `base_url` leads the workers another way there."""
+def write_accounts(sandbox: SandboxControl, path: Path, uccs: Sequence[str], *, ports: tuple[int, int] = (0, 0)) -> None:
+    """Open accounts at the sandbox and write the accounts file; `ports` replaces one port by another on the way there."""
     accounts: dict[str, dict[str, str]] = {}
     for ucc in uccs:
         session = sandbox.create_account(ucc)
-        accounts[ucc] = {"base_url": base_url or session.base_url, "sid": session.sid, "auth": session.auth}
+        base_url = session.base_url.replace(f":{ports[0]}", f":{ports[1]}")
+        accounts[ucc] = {"base_url": base_url, "sid": session.sid, "auth": session.auth}
     path.write_text(json.dumps(accounts))

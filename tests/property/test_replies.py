@@ -18,7 +18,9 @@ from worker.sandbox.presets import PRESETS
 from worker.verdict import Action, Case, Failure, Next, Sighting, at_deadline, judge, settle
 
 CHECKED = settings(deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None)
-SMALL = {name: preset.body for name, preset in PRESETS.items() if name not in ("2mb_noise", "deep_json") and preset.body}
+SMALL = {
+    name: preset.body for name, preset in PRESETS.items() if name not in ("2mb_noise", "deep_json") and preset.body
+}
 REAL = [body.encode() if isinstance(body, str) else orjson.dumps(body) for body in SMALL.values()]
 REAL.append(b'{"nOrdNo":"260722000000001","stat":"Ok","stCode":200}')
 ROW = {
@@ -29,7 +31,24 @@ KEYS = [
     "stat", "stCode", "emsg", "errMsg", "message", "error", "data", "fault", "desc", "code", "errorCode", "nOrdNo",
     "status", "description",
 ]  # fmt: skip
-WORDS = ["Ok", "ok", " OK ", "Not_Ok", "cancelled", "complete", "", "--", 200, 1005, 1006, 1021, 429, 100008, "1006", 5203]
+WORDS = [
+    "Ok",
+    "ok",
+    " OK ",
+    "Not_Ok",
+    "cancelled",
+    "complete",
+    "",
+    "--",
+    200,
+    1005,
+    1006,
+    1021,
+    429,
+    100008,
+    "1006",
+    5203,
+]
 
 varieties = st.sampled_from(list(Variety))
 STATUSES = [200, 201, 302, 400, 401, 403, 404, 408, 422, 424, 429, 500, 502, 503, 504, 100, 599]
@@ -39,7 +58,9 @@ seeds = st.integers(0, 2**32)
 leaves = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | st.sampled_from(WORDS)
 json_values = st.recursive(
     leaves,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS) | st.text(max_size=5), inner, max_size=5),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS) | st.text(max_size=5), inner, max_size=5)
+    ),
     max_leaves=12,
 )
 objects = st.dictionaries(st.sampled_from(KEYS), json_values, max_size=8)
@@ -62,7 +83,9 @@ def mutated(draw, originals):
             case "cut":
                 del body[at : at + draw(st.integers(1, 8))]
             case "insert":
-                body[at:at] = draw(st.binary(max_size=4) | st.sampled_from([b'"', b"{", b"}", b",", b"\x00", b'"stat":"Ok",']))
+                body[at:at] = draw(
+                    st.binary(max_size=4) | st.sampled_from([b'"', b"{", b"}", b",", b"\x00", b'"stat":"Ok",'])
+                )
             case "replace" if at < len(body):
                 body[at] = draw(st.integers(0, 255))
             case _:
@@ -97,14 +120,14 @@ def check_one(status, head, body, variety):
         assert not verdict.may_have_acted, "an exit is not sent again while its outcome is open"
 
 
-@settings(CHECKED, max_examples=700)
+@settings(CHECKED, max_examples=900)
 @given(seeds, headers, st.binary(max_size=200))
 def test_bytes_are_never_success(seed, head, body):
     """Any bytes at all."""
     check(seed, head, body)
 
 
-@settings(CHECKED, max_examples=600)
+@settings(CHECKED, max_examples=400)
 @given(seeds, headers, (json_values | objects).map(encoded))
 @example(0, {}, b'{"stat":"Ok"}')
 def test_any_json_is_judged(seed, head, body):
@@ -133,7 +156,9 @@ def check_page(status, body):
 row_fields = st.fixed_dictionaries(
     {}, optional={key: leaves | st.sampled_from([value, "cancelled", "9" * 400]) for key, value in ROW.items()}
 )
-books = st.fixed_dictionaries({"stat": st.sampled_from(["Ok", "ok", "Not_Ok", 1]), "data": st.lists(row_fields | json_values, max_size=4)})
+books = st.fixed_dictionaries(
+    {"stat": st.sampled_from(["Ok", "ok", "Not_Ok", 1]), "data": st.lists(row_fields | json_values, max_size=4)}
+)
 
 
 @settings(CHECKED, max_examples=500)

@@ -362,8 +362,11 @@ async def test_a_blocked_account_is_told_once_and_stopped():
 async def test_an_ip_mismatch_renews_once_and_then_blocks():
     """1037: one renewal, the same answer again, then the account is stopped."""
     world = World(*[no("1037")] * 9)
-    assert (Status.BLOCKED, True, 2) == result(await Desk(world).run(job()))
-    assert [UCC, UCC] == world.renewals
+    desk = Desk(world)
+    assert (Status.BLOCKED, True, 2) == result(await desk.run(job()))
+    assert Status.BLOCKED is (await desk.run(job(number=OTHER))).status
+    assert ([UCC, UCC], 2) == (world.renewals, len(world.sent))
+    assert ["account blocked: no cancel can be sent from here"] == desk.book.errors()
 
 
 async def test_too_fast_slows_the_account():

@@ -98,6 +98,8 @@ def test_an_after_market_order_shows_by_its_kind_or_its_state(fields, amo):
         ({"qty": 10, "fldQty": 4, "unFldSz": 6}, 4, 6),
         ({"qty": "10", "fldQty": "4", "unFldSz": "6"}, 4, 6),
         ({"qty": 10, "fldQty": "4"}, 4, 6),
+        ({"qty": 10, "fldQty": "4", "unFldSz": 0, "cnlQty": 6}, 4, 6),
+        ({"unFldSz": "6"}, None, 6),
         ({"fldQty": " 4 "}, 4, None),
         ({"qty": 10}, None, None),
         ({"qty": True, "fldQty": 1.5, "unFldSz": ""}, None, None),
@@ -111,7 +113,9 @@ def test_quantities_are_numbers_texts_or_not_there(fields, filled, unfilled):
     assert (filled, unfilled) == (row.filled_quantity, row.unfilled_quantity)
 
 
-@pytest.mark.parametrize(("said", "reason"), [("--", None), ("NA", None), ("", None), (None, None), ("RMS:  no", "RMS: no")])
+@pytest.mark.parametrize(
+    ("said", "reason"), [("--", None), ("NA", None), ("", None), (None, None), ("RMS:  no", "RMS: no")]
+)
 def test_a_reason_that_says_nothing_is_none(said, reason):
     """The broker writes "--" for none."""
     assert reason == only(rejRsn=said).reason

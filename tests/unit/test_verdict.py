@@ -235,7 +235,9 @@ def test_what_a_reply_amounts_to_while_the_book_is_silent(action, stand):
     assert stand is known.stand
 
 
-@pytest.mark.parametrize("earlier", [Verdict(LOOK, may_have_acted=True), Verdict(RETRY, may_have_acted=True), Verdict(ACK)])
+@pytest.mark.parametrize(
+    "earlier", [Verdict(LOOK, may_have_acted=True), Verdict(RETRY, may_have_acted=True), Verdict(ACK)]
+)
 def test_already_cancelled_after_an_attempt_of_ours_stands_for_nothing(earlier):
     """A 1006 after a cancel that may have worked is settled by the book, not by its text."""
     known = Case("regular")

@@ -57,7 +57,8 @@ _LATEST_NS: Final = 2**63  # a longer number is no time, and would not fit a flo
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One order as the book shows it. Quantities are None where the row has none that can be read.
+    """One order as the book shows it. Quantities are None where the row has none that can be read; unfilled is what was
+    never executed.
 
     `reason` is the broker's rejRsn, which can be stale on a working order. `changed_at` is the last change in seconds
     since the epoch, None where the row does not say. `variety` is None where the row names no product.
@@ -129,7 +130,8 @@ def _row(raw: Any) -> Row | None:
     product = _text(row.get("prod"))
     filled, unfilled = _quantity(row.get("fldQty")), _quantity(row.get("unFldSz"))
     total = _quantity(row.get("qty"))
-    if unfilled is None and total is not None and filled is not None:
+    if total is not None and filled is not None:
+        # kotak-neo: unFldSz is what still waits in the market, 0 once the order is cancelled.
         unfilled = total - filled
     return Row(
         order_number=number.strip(),

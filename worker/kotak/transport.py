@@ -66,7 +66,9 @@ class WholeReplyTransport(AiohttpTransport):
                 timeout=ready.timeout,
             ) as reply:
                 content = await reply.read()
-                return httpx.Response(reply.status, headers=reply.raw_headers, stream=httpx.ByteStream(content), request=request)
+                return httpx.Response(
+                    reply.status, headers=reply.raw_headers, stream=httpx.ByteStream(content), request=request
+                )
         except aiohttp.ClientError as error:
             raise _translated(error, request) from error
         except TimeoutError as error:

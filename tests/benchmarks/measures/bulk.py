@@ -87,7 +87,7 @@ def rival(stage: Stage, rival: Rival, *, orders: int | None = None) -> Figures:
         cpu_after, arrivals = cpu_seconds(pids), stage.broker.arrivals()
         last = max(arrivals[number][0] for number in batch.numbers)
         # Without a queue the last answer is the end, and the producer saw it.
-        ended = last if rival.arguments else told["ended"]
+        ended = last if rival.worker else told["ended"]
         figures[f"{rival.name}.rate"] = batch.count / (ended - told["began"])
         if cpu is not None and cpu_after is not None:
             figures[f"{rival.name}.cpu_ms"] = (cpu_after - cpu) / batch.count * 1e3

@@ -30,4 +30,4 @@ def cancel(ucc: str, number: str) -> str:
 
 def sending() -> Sending:
     """Make the producer."""
-    return SyncSending(lambda ucc, number: cancel.delay(ucc, number))
+    return SyncSending(cancel.delay)

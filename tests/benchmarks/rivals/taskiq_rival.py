@@ -31,4 +31,4 @@ async def cancel(ucc: str, number: str) -> str:
 
 def sending() -> Sending:
     """Make the producer."""
-    return AsyncSending(broker.startup, lambda ucc, number: cancel.kiq(ucc, number))
+    return AsyncSending(broker.startup, cancel.kiq)

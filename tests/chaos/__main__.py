@@ -1,0 +1,52 @@
+"""`python -m tests.chaos --seconds 60 --seed 1`: exit code 0 only if nothing was lost and no status is false."""
+
+import argparse
+import asyncio
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.chaos.driver import Options, run
+from tests.chaos.events import EVENTS
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
+    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--json", type=Path, help="write the report here instead of to standard output")
+    parser.add_argument("--orders", type=int, default=0, help="(default: 60 a second)")
+    parser.add_argument("--workers", type=int, default=3)
+    parser.add_argument("--every", type=float, default=1.0, help="mean seconds between two events")
+    parser.add_argument("--only", default="", help=f"comma-separated events out of {', '.join(EVENTS)}")
+    parser.add_argument("--appendfsync", choices=("everysec", "always"), default="everysec")
+    parser.add_argument("--env", action="append", default=[], metavar="NAME=VALUE", help="a setting of the workers")
+    parser.add_argument("--keep", type=Path, help="keep logs and data in this folder")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        report = asyncio.run(
+            run(
+                Options(
+                    seconds=given.seconds,
+                    seed=given.seed,
+                    folder=given.keep or Path(scratch),
+                    orders=given.orders or int(60 * given.seconds),
+                    workers=given.workers,
+                    every=given.every,
+                    only=frozenset(filter(None, given.only.split(","))),
+                    appendfsync=given.appendfsync,
+                    env=dict(pair.split("=", 1) for pair in given.env),
+                )
+            )
+        )
+    text = json.dumps(report, indent=1, default=str)
+    if given.json:
+        given.json.write_text(text)
+        text = json.dumps(report["figures"], default=str)
+    print(text)
+    return 0 if report["figures"]["lost"] == report["figures"]["false"] == 0 else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

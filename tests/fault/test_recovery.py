@@ -1,0 +1,158 @@
+"""Workers die, sleep and are sent away, messages vanish and double: every order still ends once, and truly."""
+
+import os
+import signal
+import time
+
+import pytest
+
+from neo_cancel.ledger import WORKERS
+
+
+def names_of(orders):
+    return [f"{order.ucc}:{order.order_number}" for order in orders]
+
+
+def slow_broker(stage, seconds=0.3):
+    stage.sandbox.add_fault("delay", on="cancel", ucc=stage.ucc, seconds=seconds)
+
+
+def busy_worker(stage, orders, worker, at_least=20):
+    stage.producer.enqueue_many(orders)
+    stage.until(lambda: len(stage.held(worker)) >= at_least, "a worker in the middle of the bulk")
+    return stage.held(worker)
+
+
+def test_orders_of_a_killed_worker_move_again_within_seconds(stage):
+    slow_broker(stage)
+    child, worker = stage.start_worker()
+    orders = stage.make(200)
+    held = busy_worker(stage, orders, worker)
+    stage.start_worker()
+    held = stage.held(worker) or held
+    fences = {record.key: record.fence for record in stage.records(held)}
+    stage.workers.kill(child)
+    killed_at = time.monotonic()
+    stage.until(
+        lambda: all(record.is_final or record.fence > fences[record.key] for record in stage.records(held)),
+        "the orders to move",
+    )
+    assert time.monotonic() - killed_at < 5
+    stage.assert_true(names_of(orders))
+
+
+def test_a_message_lost_from_an_empty_queue_is_noticed(stage):
+    """Celery pops a message a moment before it notes it: a worker killed in between loses it."""
+    orders = stage.make(3)
+    stage.producer.enqueue_many(orders)
+    assert stage.server.client.rpop("routine") is not None
+    stage.start_worker()
+    stage.assert_true(names_of(orders))
+    assert 3 == stage.counter("recovered")
+
+
+def test_a_long_backlog_is_no_loss(stage):
+    """The routine queue has no worker. A lost risk message beside it proves that recovery looked, for long enough."""
+    waiting, lost = stage.make(2000), stage.make(1)[0]
+    stage.producer.enqueue_many(waiting)
+    stage.producer.enqueue(type(lost)(ucc=lost.ucc, order_number=lost.order_number, lane="risk"))
+    assert stage.server.client.rpop("risk") is not None
+    stage.start_worker(lanes=["risk"])
+    stage.wait_final(names_of([lost]))
+    assert (40, 1) == (stage.server.client.llen("routine"), stage.counter("recovered"))
+
+
+def test_a_slow_worker_s_backlog_is_not_enqueued_again(make_stage):
+    """Messages leave the queue as slowly as their orders end, so the newest waits for seconds."""
+    stage = make_stage(NEO_CANCEL_ORDERS_PER_SECOND="60", NEO_CANCEL_ACCOUNT_ORDERS_AT_ONCE="100")
+    orders = stage.make(400)
+    stage.producer.enqueue_many(orders)
+    stage.start_worker(threads=2)
+    stage.assert_true(names_of(orders))
+    assert (0, 400) == (stage.counter("recovered"), stage.calls())
+
+
+def test_a_sleeper_that_wakes_up_changes_nothing(make_stage):
+    """Stopped for three leases, it lost its orders: it sends no cancel for them and overwrites no status."""
+    stage = make_stage(NEO_CANCEL_ORDERS_PER_SECOND="30")
+    child, worker = stage.start_worker()
+    orders = stage.make(90)
+    held = busy_worker(stage, orders, worker)
+    stage.start_worker()
+    stage.workers.freeze(child)
+    held = stage.held(worker)
+    fences = {record.key: record.fence for record in stage.records(held)}
+    stage.until(lambda: stage.server.client.zscore(WORKERS, worker) is None, "the sleeper to be buried", 10)
+    records = stage.wait_final(names_of(orders))
+    calls = stage.calls()
+    stage.workers.thaw(child)
+    stage.until(lambda: len(stage.leases()) == 2, "the sleeper to come back under a new name")
+    assert records == stage.records(names_of(orders))
+    assert calls == stage.calls()
+    assert all(stage.record(name).fence > fences[name] for name in held)
+    assert sorted(names_of(orders)) == sorted(stage.endings())
+    stage.assert_true(names_of(orders))
+
+
+def test_a_sleeper_leaves_orders_under_way_elsewhere_alone(make_stage):
+    """It wakes up while the new owner still works on what it lost."""
+    stage = make_stage(NEO_CANCEL_ORDERS_PER_SECOND="15")
+    child, worker = stage.start_worker()
+    orders = stage.make(150)
+    busy_worker(stage, orders, worker, at_least=80)
+    stage.start_worker()
+    stage.workers.freeze(child)
+    stage.until(lambda: stage.server.client.zscore(WORKERS, worker) is None, "the sleeper to be buried", 10)
+    stage.workers.thaw(child)
+    stage.assert_true(names_of(orders))
+    assert sorted(names_of(orders)) == sorted(stage.endings())
+    # At most what was on the wire when it fell asleep was sent twice.
+    assert stage.calls() <= len(orders) + 5
+
+
+def test_messages_that_come_twice_cost_no_second_call(stage):
+    orders = stage.make(1000)
+    stage.producer.enqueue_many(orders)
+    for message in stage.server.client.lrange("routine", 0, -1):
+        stage.server.client.lpush("routine", message)
+    assert 40 == stage.server.client.llen("routine")
+    stage.start_worker()
+    stage.assert_true(names_of(orders))
+    assert stage.calls() <= 1010
+
+
+def test_sigterm_gives_everything_back_within_ten_seconds(stage):
+    """Calls in flight end, the rest is released, and another worker goes on at once."""
+    slow_broker(stage, 0.5)
+    child, worker = stage.start_worker()
+    orders = stage.make(300)
+    busy_worker(stage, orders, worker, at_least=100)
+    stage.start_worker()
+    started = time.monotonic()
+    child.popen.terminate()
+    assert 0 == child.popen.wait(10)
+    assert time.monotonic() - started < 10
+    assert [] == stage.held(worker)
+    # Released orders, not those of a dead worker: nothing had to run out first.
+    assert 0 == stage.counter("recovered")
+    stage.sandbox.clear_faults()
+    stage.assert_true(names_of(orders))
+    assert stage.calls() <= 310
+
+
+@pytest.mark.parametrize("first", [signal.SIGTERM, signal.SIGINT, signal.SIGQUIT], ids=lambda number: number.name)
+def test_a_second_signal_ends_at_once(stage, first):
+    """The first waits for a broker that holds the line; whoever asks twice means it."""
+    stage.sandbox.add_fault("stall", on="cancel", ucc=stage.ucc, seconds=5)
+    child, worker = stage.start_worker()
+    busy_worker(stage, stage.make(50), worker, at_least=50)
+    stage.until(lambda: stage.calls() > 0, "calls in flight")
+    stage.until(lambda: b"ready" in stage.workers.log_path.read_bytes(), "Celery to be ready")
+    os.kill(child.popen.pid, first)
+    stage.until(lambda: len(stage.held(worker)) < 50 or stage.calls() > 0, "the first signal to be heard")
+    time.sleep(0.3)
+    assert child.is_running
+    os.kill(child.popen.pid, signal.SIGTERM)
+    started = time.monotonic()
+    child.popen.wait(5)
+    assert time.monotonic() - started < 1
