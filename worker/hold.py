@@ -360,7 +360,11 @@ class Hold:
             if value is None:
                 gone.append(name)
                 continue
-            job = Job.decode(value)
+            try:
+                job = Job.decode(value)
+            except (ValueError, KeyError, TypeError) as error:
+                await self._put_aside(owner, name, value, error)
+                continue
             crashes = int(at < suspects)
             if crashes and job.crashes + 1 >= MOST_CRASHES:
                 poison.append(job)
@@ -393,6 +397,14 @@ class Hold:
             self._log.error(
                 "order parked: it kills workers", order=job.name, crashes=job.crashes, to_do="check it with the broker"
             )
+
+    async def _put_aside(self, owner: str, name: str, value: bytes, error: Exception) -> None:
+        """Park a record that cannot be read: it must not hold up the others."""
+        await self.park(f"record of {name}: cannot be read ({error!r})", value.decode(errors="replace"))
+        await self._redis.srem(held_key(owner), name)  # pyright: ignore[reportGeneralTypeIssues]
+        await self._redis.zrem(RISK_QUEUED, name)
+        await self._redis.zrem(ROUTINE_QUEUED, name)
+        self._log.error("record put aside: it cannot be read", order=name, to_do="see the parked messages")
 
     async def park(self, reason: str, message: object) -> None:
         """Keep a message that cannot be used aside, counted and visible."""

@@ -47,6 +47,7 @@ class Child:
 
     def __init__(self, name: str, command: Sequence[str], *, env: Mapping[str, str], log_path: Path) -> None:
         self.name, self.log_path = name, log_path
+        self._is_asked = False
         log_path.parent.mkdir(parents=True, exist_ok=True)
         with log_path.open("ab") as log:
             self._log_starts_at = log.tell()
@@ -87,8 +88,9 @@ class Child:
             raise ChildError(f"{self.name} was not ready within {timeout_seconds:g} s; {self._told()}") from None
 
     def ask_to_stop(self) -> None:
-        """Send SIGTERM; nothing happens when it has ended."""
-        if self.is_running:
+        """Send SIGTERM, once: a worker takes a second one as an order to drop everything."""
+        if self.is_running and not self._is_asked:
+            self._is_asked = True
             self.popen.terminate()
 
     def stop(self, *, timeout_seconds: float = _STOP_SECONDS) -> int:

@@ -1,5 +1,6 @@
 """Celery's Redis transport, with a gate: a message nobody can read is parked instead of ending the worker."""
 
+import base64
 import json
 from typing import Any, cast
 
@@ -26,6 +27,8 @@ def complaint(message: Any) -> str | None:
         return told
     if envelope.get("content-type") != "application/json":
         return "content-type: must be application/json"
+    if envelope.get("content-encoding", "utf-8") != "utf-8":
+        return "content-encoding: must be utf-8"
     return _about_body(envelope.get("body"), cast("dict[str, Any]", properties).get("body_encoding"))
 
 
@@ -58,14 +61,15 @@ def _about_properties(properties: dict[str, Any]) -> str | None:
 def _about_body(body: Any, encoding: Any) -> str | None:
     if not isinstance(body, str):
         return "body: must be a string"
-    if encoding == "base64":
-        return None  # Celery's own senders; the task checks what is inside
     try:
-        said = json.loads(body)
+        # Celery's own senders write base64, the producer does not.
+        said = json.loads(base64.b64decode(body, validate=True) if encoding == "base64" else body)
     except (ValueError, RecursionError):
         return "body: must be JSON"
     match said:
-        case [[{"v": version}], named, {} | None] if named == {}:
+        case [[{"v": version}], named, {} | None as options] if named == {}:
+            if any((options or {}).values()):
+                return "body: callbacks, errbacks, chain and chord are not supported"
             return None if version == WIRE_VERSION else f"v={version!r}: this worker reads version {WIRE_VERSION}"
         case _:
             return "body: must be [[chunk], {}, options], the chunk with its version v"

@@ -33,8 +33,10 @@ class Failure(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A judged attempt. `may_have_acted`: the broker may have carried the cancel out. `slow_down`: the whole account sends
-    too fast. `is_listed`: no code, or one that a table lists. `retry_after_seconds` is the broker's wish, None without one.
+    """A judged attempt.
+
+    `may_have_acted`: the broker may have carried the cancel out. `slow_down`: the whole account sends too fast.
+    `is_listed`: no code, or one that a table lists. `retry_after_seconds` is the broker's wish, None without one.
     """
 
     action: Action
@@ -145,9 +147,9 @@ class Case:
     `stand` is the status that the broker's last definite reply amounts to, None while there is none: it counts when the
     book cannot be read. `unsure`: some cancel of ours may have acted without our knowing. `objections` counts replies
     that said no in a way the book must explain. `missing` counts looks in a row that found a readable book without the
-    order, `blind_looks` those in a row that showed no row at all. `looks` and `confirmed_working` count since the last send; `contradicted`: since then a row showed the order
-    alive, so that an "Ok" cannot stand by itself any more. `last` is what the last reply asked for, `seen` the
-    last thing a look gave.
+    order, `blind_looks` those in a row that showed no row at all. `looks` and `confirmed_working` count since the last
+    send; `contradicted`: since then a row showed the order alive, so that an "Ok" cannot stand by itself any more. `last`
+    is what the last reply asked for, `seen` the last thing a look gave.
     """
 
     variety: str
@@ -259,7 +261,7 @@ def _settle_row(case: Case, row: Row, now: float) -> Decision:
         case OrderState.WORKING | OrderState.WORKING_AMO | OrderState.IN_FLIGHT | OrderState.NOT_CANCELLED:
             case.contradicted = True
             case.confirmed_working += 1
-            return _settle_working(case, row, now)
+            return _settle_working(case, now)
         case _:  # pragma: no cover
             assert_never(row.state)
 
@@ -275,7 +277,7 @@ def _whose_cancel(case: Case, row: Row) -> Status:
     return Status.CANCELLED
 
 
-def _settle_working(case: Case, row: Row, now: float) -> Decision:
+def _settle_working(case: Case, now: float) -> Decision:
     if case.stand is Status.BLOCKED:
         return Decision(Next.FINISH, Status.BLOCKED, verified=True)
     if case.objections >= CONTRADICTIONS or case.last is Action.REFUSED:

@@ -64,28 +64,25 @@ def run(stage: Stage, wanted: Sequence[str]) -> Results:
         measured: dict[str, float] = {}
         for name in IN_TURN:
             if name in wanted:
-                _measure(stage, name, IN_TURN[name], measured, results, f"round {number}")
+                measured |= _measured(stage, name, IN_TURN[name], results.notes, when=f"round {number}")
         results.rounds.append(measured)
     for name in ONCE:
         if name in wanted:
-            results.rounds.append({})
-            _measure(stage, name, ONCE[name], results.rounds[-1], results, "once")
+            results.rounds.append(_measured(stage, name, ONCE[name], results.notes, when="once"))
     return results
 
 
-def _measure(
-    stage: Stage, name: str, measure: Measure, measured: dict[str, float], results: Results, when: str
-) -> None:
+def _measured(stage: Stage, name: str, measure: Measure, notes: list[str], *, when: str) -> dict[str, float]:
     try:
         figures = measure(stage)
     except Exception as error:  # noqa: BLE001 - one contender that does not run must not cost the others their lines
         told = " ".join(str(error).split())[:300]
-        results.notes.append(f"{name}, {when}: not run: {type(error).__name__}: {told}")
-        stage.say(results.notes[-1])
-        return
-    measured |= figures
+        notes.append(f"{name}, {when}: not run: {type(error).__name__}: {told}")
+        stage.say(notes[-1])
+        return {}
     shown = ", ".join(f"{key.removeprefix(name + '.')} {value:,.3g}" for key, value in figures.items())
     stage.say(f"{when}: {name}: {shown}")
+    return figures
 
 
 def _size(options: argparse.Namespace) -> Size:

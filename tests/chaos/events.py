@@ -30,7 +30,7 @@ FAULTS: tuple[dict[str, Any], ...] = (
     {"fault": "truncate", "on": "cancel"},
     {"fault": "preset", "on": "cancel", "preset": "1005"},
     {"fault": "preset", "on": "cancel", "preset": "html_502", "after_effect": True},
-    {"fault": "preset", "on": "cancel", "preset": "1006_cancelled", "after_effect": True},
+    {"fault": "preset", "on": "cancel", "preset": "1006_cancelled"},
     {"fault": "rate_limit", "on": "cancel", "retry_after": 1},
     {"fault": "ack_only", "on": "cancel"},
     {"fault": "cancel_pending", "on": "cancel", "seconds": 1.0},

@@ -51,7 +51,7 @@ class Stage:
         """Start a node and wait until it has a lease; answer its id, too."""
         before = self.leases()
         child = self.workers.start(**how)
-        self.until(lambda: bool(self.leases() - before), "a lease", 30)
+        self.until(lambda: bool(self.leases() - before), "a lease", 60)
         return child, (self.leases() - before).pop()
 
     def leases(self) -> set[str]:
@@ -62,7 +62,7 @@ class Stage:
         made: list[dict[str, Any]] = []
         for at in range(0, count, 2000):
             made += self.sandbox.generate_orders(self.ucc, min(2000, count - at), **alike)
-        return [CancelOrder(ucc=self.ucc, order_number=order["order_number"]) for order in made]
+        return [CancelOrder(ucc=self.ucc, order_number=order["order_number"], deadline_seconds=600) for order in made]
 
     def record(self, name: str) -> OrderRecord:
         return OrderRecord.decode(self.server.client.get(named_key(name)))

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from neo_cancel import CancelProducer
-
 from worker.process import running_worker
 from worker.sandbox.control import SandboxControl
 

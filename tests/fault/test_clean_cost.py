@@ -1,10 +1,10 @@
 """What verification costs when nothing goes wrong."""
 
 import pytest
+
 from neo_cancel import CancelOrder
 from neo_cancel.record import Status
 from tests.fault.rig import Rig
-
 from worker.sandbox.process import running_sandbox
 
 ORDERS = 1000

@@ -4,10 +4,10 @@ import socket
 from itertools import count
 
 import pytest
+
 from neo_cancel import CancelOrder, CancelProducer
 from neo_cancel.record import Status
 from tests.fault.rig import Rig
-
 from worker.process import wait_until
 from worker.sandbox.process import running_sandbox
 
@@ -89,7 +89,7 @@ def test_an_order_the_book_does_not_have_is_not_found(rig, producer, ucc):
     assert (Status.NOT_FOUND, True) == (record.status, record.verified)
 
 
-def test_an_empty_book_proves_nothing(rig, producer, ucc):
+def test_an_empty_book_proves_nothing(producer, ucc):
     """5203 for an account without orders: the broker's word stands, unverified."""
     record = producer.enqueue(asked(ucc, "260722999999999")).wait(PATIENT)
     assert (Status.REFUSED, "1006", False) == (record.status, record.code, record.verified)
@@ -106,7 +106,7 @@ def test_an_empty_book_proves_nothing(rig, producer, ucc):
         ({"trading_symbol": "TCS-EQ"}, {"amo": True, "trading_symbol": "TCS-EQ"}, ("amo",)),
     ],
 )
-def test_the_live_row_corrects_the_request(rig, producer, ucc, live, request_, corrected):
+def test_the_live_row_corrects_the_request(rig, producer, ucc, live, request_, corrected):  # noqa: PLR0917
     """What the book knows better is taken from it, used, and recorded as corrected."""
     number = made(rig, ucc, **live)
     record = producer.enqueue(asked(ucc, number, **request_)).wait(PATIENT)

@@ -4,11 +4,11 @@ from collections import Counter
 from itertools import product
 
 import pytest
+
 from neo_cancel import CancelOrder
 from neo_cancel.record import Status
 from tests.fault.rig import Rig
 from tests.fault.truth import contradicts, status_for
-
 from worker.sandbox.process import running_sandbox
 
 VARIETIES = ["regular", "bracket", "cover"]

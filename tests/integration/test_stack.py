@@ -131,6 +131,14 @@ def test_a_child_that_does_not_stop_when_asked_is_killed(tmp_path):
     assert -signal.SIGKILL == child.stop(timeout_seconds=0.3)
 
 
+def test_a_child_is_asked_to_stop_only_once(tmp_path):
+    count = "n=0; trap 'n=$((n+1))' TERM; echo counting; while [ $n = 0 ]; do sleep 0.1; done; sleep 1; exit $n"
+    child = Child("counter", ["sh", "-c", count], env={"PATH": os.environ["PATH"]}, log_path=tmp_path / "log")
+    child.wait_until(lambda: "counting" in child.log_tail(), timeout_seconds=MINUTES)
+    child.ask_to_stop()
+    assert 1 == child.stop(timeout_seconds=MINUTES)
+
+
 def test_a_child_that_is_never_ready_is_reported_and_can_be_stopped(tmp_path):
     child = Child("slow", ["sleep", "600"], env={"PATH": os.environ["PATH"]}, log_path=tmp_path / "log")
     with pytest.raises(ChildError, match=r"(?s)slow was not ready within 0\.2 s; .*\(nothing\)"):

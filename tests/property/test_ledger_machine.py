@@ -79,6 +79,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.client = redis.asyncio.Redis.from_url(url)
         self.workers = [self.start_worker() for _ in range(3)]
         self.accepted: set[str] = set()
+        self.snapshot: tuple[set[str], dict[bytes, tuple[int, bytes]]] = set(), {}
         self.seen: dict[str, OrderRecord] = {}
 
     def run(self, work: Coroutine[Any, Any, Any]) -> Any:
@@ -124,6 +125,22 @@ class LedgerMachine(RuleBasedStateMachine):
         if message := self.server.lindex(lane, at):
             self.server.lpush(lane, message)
 
+    # ------------------------------------------------------------------ the server
+
+    @rule()
+    def write_to_disk(self) -> None:
+        kept = {key: (max(0, self.server.pttl(key)), self.server.dump(key)) for key in self.server.scan_iter()}
+        self.snapshot = set(self.accepted), kept
+
+    @rule()
+    def lose_what_is_not_on_disk(self) -> None:
+        """Restart after a power cut. What was accepted since may be forgotten, and so may claims and results."""
+        self.server.flushall()
+        self.accepted = set(self.snapshot[0])
+        for key, (ttl_ms, value) in self.snapshot[1].items():
+            self.server.restore(key, ttl_ms, value)
+        self.seen = {}
+
     # ------------------------------------------------------------------ workers
 
     @rule(at=st.integers(0, 2), number=st.sampled_from(NUMBERS))
@@ -160,8 +177,14 @@ class LedgerMachine(RuleBasedStateMachine):
         if not worker.tasks:
             return
         job = worker.tasks.pop(which % len(worker.tasks))
+        if job.name not in self.accepted:  # forgotten: the result alone is left of it
+            job.status = status
+            self.run(worker.hold.finish(job))
+            self.accepted.add(job.name)
+            return
         before = self.record(job.name)
         is_ours = before.fence == job.fence and before.owner == worker.hold.worker
+        is_ours |= before.fence < job.fence and before.status not in DEAD
         job.status = status
         written = self.run(worker.hold.finish(job))
         assert is_ours == written

@@ -1,12 +1,13 @@
 """One order from its cancel to its final status, against a broker in memory."""
+# ruff: noqa: ARG002 (fakes take what their Protocols pass)
 
 import asyncio
 import time
 from dataclasses import replace
 
 import pytest
-from neo_cancel.record import Header, Status
 
+from neo_cancel.record import Header, Status
 from worker.cancel import Canceller, CancelPolicy
 from worker.evidence import Evidence, ReadingPolicy
 from worker.job import Job
@@ -28,7 +29,7 @@ def no(code, text="said"):
 class World:
     """The broker: an order, what cancels are answered, whether they work all the same, and whether the book is there."""
 
-    def __init__(self, *answers, state=OrderState.WORKING, is_readable=True, **row):
+    def __init__(self, *answers, state=OrderState.WORKING, is_readable=True, **row) -> None:
         self.answers = list(answers)
         live = Row(OTHER, OrderState.WORKING, "open", "regular", False, "TCS-EQ", 0, 10, None, None)
         self.rows = {OTHER: live}
@@ -87,7 +88,7 @@ class Unpaced:
 class Notebook:
     """Notes and log lines."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.notes, self.lines = [], []
 
     def note(self, job, status, waiting_for=None):
@@ -109,7 +110,7 @@ class Notebook:
 class Desk:
     """A canceller and all that it needs."""
 
-    def __init__(self, world, **policy):
+    def __init__(self, world, **policy) -> None:
         self.world, self.book, self.slowed = world, Notebook(), []
         self.lanes = Lanes(Unpaced(), LanePolicy(), time.time)
         reading = ReadingPolicy(gather=0.001, quiet=0.001, probe=0.05, reads_per_second=200)
@@ -190,7 +191,7 @@ async def test_a_regular_order_ends_in_the_truth(world, status, attempts):
 @pytest.mark.parametrize("first", [LOST, no("1005"), Reply(503, ok=False, readable=False)])
 async def test_an_exit_is_read_before_it_is_sent_again(first, variety):
     """After an unknown outcome two looks come before the second exit."""
-    world = World((first, False), OK, **{"variety": variety})
+    world = World((first, False), OK, variety=variety)
     seen = []
     cancel = world.cancel
 

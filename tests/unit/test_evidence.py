@@ -29,7 +29,7 @@ UNREADABLE = BookPage(Reply(502, ok=False, readable=False), None)
 class Books:
     """A broker's reads in memory: what it answers, and what it was asked, with the loop's time."""
 
-    def __init__(self, book=None, order=None):
+    def __init__(self, book=None, order=None) -> None:
         self._book, self._order = book, order
         self.asked = []
         self.times = []

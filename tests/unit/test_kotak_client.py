@@ -12,8 +12,8 @@ import orjson
 import pytest
 
 from worker.kotak.client import KotakClient, MaybeSentError, NotSentError, Timeouts
-from worker.kotak.transport import WholeReplyTransport
 from worker.kotak.session import Session
+from worker.kotak.transport import WholeReplyTransport
 
 NUMBER = "260722000000001"
 OK = {"nOrdNo": NUMBER, "stat": "Ok", "stCode": 200}
@@ -25,7 +25,7 @@ QUICK = Timeouts(connect=0.3, read=0.3, write=0.3, pool=0.3, total=1.0, book=0.5
 class Recorder(httpx.AsyncBaseTransport):
     """Keeps the requests, answers or raises as told."""
 
-    def __init__(self, answer=None, *, status=200, headers=None, raises=None):
+    def __init__(self, answer=None, *, status=200, headers=None, raises=None) -> None:
         self.requests = []
         self._answer, self._status, self._headers, self._raises = answer, status, headers, raises
         self.is_closed = False
@@ -164,7 +164,7 @@ def caused(error, cause):
     return error
 
 
-KEY = aiohttp.client_reqrep.ConnectionKey("h", 443, True, True, None, None, None)  # noqa: FBT003
+KEY = aiohttp.client_reqrep.ConnectionKey("h", 443, True, True, None, None, None)
 
 
 @pytest.mark.parametrize(
@@ -237,7 +237,7 @@ def reset(writer):
 class Peer:
     """A broker that does one thing after it has read a whole request."""
 
-    def __init__(self, then):
+    def __init__(self, then) -> None:
         self._then, self.bodies, self.heads = then, [], []
 
     async def serve(self, reader, writer):
@@ -395,7 +395,7 @@ async def test_a_connection_that_never_opens_sent_nothing():
         address = full.getsockname()
         with socket.socket() as first, socket.socket() as second:
             for plug in (first, second):
-                plug.setblocking(False)  # noqa: FBT003
+                plug.setblocking(False)
                 plug.connect_ex(address)
             client = KotakClient(WholeReplyTransport(), QUICK)
             with pytest.raises(NotSentError):

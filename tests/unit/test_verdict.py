@@ -1,8 +1,8 @@
 """The decisions, row by row: what a reply asks for, and what a look at the order book leads to."""
 
 import pytest
-from neo_cancel.record import Status
 
+from neo_cancel.record import Status
 from worker.kotak.order_book import OrderState, Row
 from worker.kotak.replies import Reply
 from worker.verdict import (
@@ -114,7 +114,7 @@ def test_every_listed_code_has_its_action(code, regular, exit_, may_have_acted, 
 @pytest.mark.parametrize("variety", VARIETIES)
 @pytest.mark.parametrize("http_status", [200, 400, 401, 403, 422, 500])
 @pytest.mark.parametrize(("code", "regular", "exit_", "may_have_acted"), CODES)
-def test_a_listed_code_goes_before_the_http_status(code, regular, exit_, may_have_acted, http_status, variety):
+def test_a_listed_code_goes_before_the_http_status(code, regular, exit_, may_have_acted, http_status, variety):  # noqa: PLR0917
     """100008 may come with HTTP 401, and 1021 with HTTP 400: the body is looked at before the status."""
     said = judge(refusal(http_status, code), variety=variety)
     assert (regular if variety == "regular" else exit_, may_have_acted) == (said.action, said.may_have_acted)
@@ -123,7 +123,7 @@ def test_a_listed_code_goes_before_the_http_status(code, regular, exit_, may_hav
 @pytest.mark.parametrize("variety", VARIETIES)
 @pytest.mark.parametrize("body", ["unreadable", "empty object"])
 @pytest.mark.parametrize(("http_status", "regular", "exit_", "may_have_acted"), STATUSES)
-def test_every_http_status_has_its_action(http_status, regular, exit_, may_have_acted, body, variety):
+def test_every_http_status_has_its_action(http_status, regular, exit_, may_have_acted, body, variety):  # noqa: PLR0917
     """Each row of the table of HTTP statuses, for a body that says nothing, for each variety."""
     said = judge(unreadable(http_status) if body == "unreadable" else refusal(http_status), variety=variety)
     expected = (regular if variety == "regular" else exit_, may_have_acted, True)

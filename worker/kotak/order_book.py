@@ -57,9 +57,9 @@ _LATEST_NS: Final = 2**63  # a longer number is no time, and would not fit a flo
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One order as the book shows it. Quantities are None where the row has none that can be read; unfilled is what was
-    never executed.
+    """One order as the book shows it.
 
+    Quantities are None where the row has none that can be read; unfilled is what was never executed.
     `reason` is the broker's rejRsn, which can be stale on a working order. `changed_at` is the last change in seconds
     since the epoch, None where the row does not say. `variety` is None where the row names no product.
     """

@@ -11,7 +11,8 @@
 --
 -- A record whose owner is '-' ends the work: the order leaves the worker's hands and an event is sent.
 -- Answers one number an order: 1 written, 0 not, because somebody newer owns it.
--- A lower fence in the ledger is no newer owner: the server has lost its last second of writes. Even then a proof stands.
+-- A lower fence in the ledger is no newer owner: the server has lost its last second of writes, the claim among them. What ends
+-- the work is written all the same, unless there is a proof already; what goes on is not: nobody would miss it here.
 local DEAD = {cancelled = true, already_cancelled = true, filled = true, gone = true}
 local values = redis.call('MGET', unpack(KEYS, 4))
 local answers, released, watched, ended = {}, {}, {}, {}
@@ -25,7 +26,8 @@ for i = 1, #KEYS - 3 do
     newer = tonumber(newer)
   end
   local new_status, new_owner = string.match(new, '^(%S+) %d+ (%S+) ')
-  if (fence > newer and not DEAD[status]) or (fence == newer and owner == ARGV[1]) then
+  local was_forgotten = fence > newer and new_owner == '-' and not DEAD[status]
+  if was_forgotten or (fence == newer and owner == ARGV[1]) then
     redis.call('SET', KEYS[i + 3], new, 'EX', ARGV[2])
     answers[i] = 1
     if new_owner == '-' then

@@ -76,11 +76,11 @@ def rival(stage: Stage, rival: Rival, *, orders: int | None = None) -> Figures:
     A rival's own bookkeeping after its last call is not waited for.
     """
     figures: Figures = {}
-    with stage.rival(rival) as (producer, pids):
+    with stage.rival(rival) as (producer, workers):
         if rival.name in IDLE:
             figures |= idle(stage, producer, rival.name, "routine")
         batch = stage.batch("A", stage.size.accounts, orders or stage.size.rival_orders)
-        pids = pids or [producer.popen.pid]
+        pids = workers or [producer.popen.pid]
         cpu, seen = cpu_seconds(pids), stage.broker.count()
         told = producer.ask(verb="bulk", batch=batch.to_json())
         stage.broker.wait_for(seen + batch.count, within_seconds=_MOST_SECONDS)

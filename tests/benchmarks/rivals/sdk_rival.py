@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from tests.benchmarks.rivals.call import BROKER_URL
 from tests.benchmarks.rivals.sending import Orders, Plain, Sending
 
-THREADS = 16
+THREADS = 20
 """As many as the SDK keeps connections."""
 
 

@@ -1,0 +1,105 @@
+"""Redis goes and comes back, is full or read-only: nobody loses an order, doubles one or stops consuming."""
+
+import random
+import time
+
+import pytest
+from neo_cancel import LedgerRefusedError, LedgerUnavailableError, NeoCancelError
+from tests.chaos.stage import free_port
+
+RESTARTS = 5
+
+
+def names_of(orders):
+    return [f"{order.ucc}:{order.order_number}" for order in orders]
+
+
+def insist(producer, orders, accepted):
+    """Enqueue until it is accepted; note when."""
+    while True:
+        try:
+            producer.enqueue_many(orders)
+        except (LedgerUnavailableError, LedgerRefusedError):
+            time.sleep(0.1)
+            continue
+        accepted.append((time.monotonic(), names_of(orders)))
+        return
+
+
+@pytest.mark.parametrize(
+    ("appendfsync", "how"), [("everysec", "power cut"), ("always", "kill -9"), ("everysec", "restart")]
+)
+def test_a_bulk_of_5000_outlives_five_restarts(make_stage, appendfsync, how):
+    """A power cut costs everysec its last second: what was accepted before that still ends in its true status."""
+    stage = make_stage(appendfsync=appendfsync)
+    dice = random.Random(5)
+    orders = stage.make(5000)
+    chunks = [orders[at : at + 100] for at in range(0, len(orders), 100)]
+    stage.start_worker()
+    accepted, cuts = [], []
+    for number, chunk in enumerate(chunks):
+        insist(stage.producer, chunk, accepted)
+        if number % 10 == 5:
+            size, sized_at = stage.server.written(), time.monotonic()
+            insist(stage.producer, chunks[number + 1], accepted)
+            stage.until(lambda: any(r.is_final for r in stage.records(names_of(chunks[number]))), "work under way")
+            stage.server.stop() if how == "restart" else stage.server.kill()
+            if how == "power cut":
+                stage.server.lose_last_writes(size)
+                cuts.append((sized_at - 0.1, time.monotonic()))
+            time.sleep(dice.random())  # the outage
+            stage.server.start()
+    kept = [
+        name for at, names in accepted if not any(start <= at <= end for start, end in cuts) for name in names
+    ]
+    assert len(set(kept)) >= 4000
+    stage.assert_true(sorted(set(kept)))
+    assert RESTARTS == sum(number % 10 == 5 for number in range(len(chunks)))
+    assert [] == stage.workers.logged("internal error")
+
+
+def fill_up(stage):
+    used = stage.server.client.info("memory")["used_memory"]
+    stage.server.client.config_set("maxmemory", used // 2)
+    return lambda: stage.server.client.config_set("maxmemory", 0)
+
+
+def make_read_only(stage):
+    """What a failover looks like to those who still talk to the old master."""
+    stage.server.client.replicaof("127.0.0.1", free_port())
+    return lambda: stage.server.client.replicaof("NO", "ONE")
+
+
+@pytest.mark.parametrize("spoil", [fill_up, make_read_only])
+def test_a_server_that_refuses_writes_loses_and_doubles_nothing(stage, spoil):
+    """The producer is told and repeats; workers hold on to what they know until it can be written."""
+    stage.sandbox.add_fault("delay", on="cancel", ucc=stage.ucc, seconds=0.2)
+    _, worker = stage.start_worker()
+    orders = stage.make(400)
+    first, second = orders[:300], orders[300:]
+    stage.producer.enqueue_many(first)
+    stage.until(lambda: len(stage.held(worker)) > 20, "a bulk under way")
+    restore = spoil(stage)
+    with pytest.raises(LedgerRefusedError):
+        stage.producer.enqueue_many(second)
+    calls = stage.calls()
+    stage.until(lambda: stage.calls() >= calls + 10 or stage.workers.logged("ledger away"), "workers to notice")
+    restore()
+    stage.producer.enqueue_many(second)
+    stage.assert_true(names_of(orders))
+    assert sorted(names_of(orders)) == sorted(stage.endings())
+    assert stage.calls() <= 450
+
+
+def test_a_producer_that_finds_no_server_can_repeat(stage):
+    orders = stage.make(60)
+    stage.producer.enqueue_many(orders[:50])
+    stage.server.kill()
+    with pytest.raises(NeoCancelError):
+        stage.producer.enqueue_many(orders)
+    stage.server.start()
+    handle = stage.producer.enqueue_many(orders)
+    assert 50 == handle.attached
+    stage.start_worker()
+    stage.assert_true(names_of(orders))
+    assert 60 == stage.calls()
