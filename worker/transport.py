@@ -75,8 +75,24 @@ def _about_body(body: Any, encoding: Any) -> str | None:
             return "body: must be [[chunk], {}, options], the chunk with its version v"
 
 
+class _PatientQoS(kombu_redis.QoS):
+    """Closing a channel whose connection is gone must not end the worker, as it does in kombu 5.7 (AttributeError).
+
+    The messages that it would have put back come back by themselves; the ledger does not need them.
+    """
+
+    def restore_unacked(self, client: Any = None) -> Any:
+        try:
+            return super().restore_unacked(client)
+        except AttributeError:
+            self._delivered.clear()
+            return []
+
+
 class _Gate:
     """Mixed into kombu's channels: reads as they do, parks what would make them raise."""
+
+    QoS = _PatientQoS
 
     def _brpop_read(self, **options: Any) -> Any:
         try:

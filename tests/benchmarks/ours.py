@@ -22,7 +22,7 @@ DEADLINE_SECONDS: Final = 3600.0
 """Longer than any line lasts: an order that expires in the queue would be none that was cancelled."""
 _LOOK_SECONDS: Final = 0.01
 _SAMPLE_SECONDS: Final = 0.25
-_SWEEP_SECONDS: Final = 2.0
+_SWEEP_SECONDS: Final = 0.2
 
 
 class _Ours:

@@ -42,6 +42,15 @@ class Size:
     rounds: int = 3
 
 
+@dataclass(frozen=True, slots=True)
+class Server:
+    """What the server counts of itself: commands, reads from sockets, seconds of processor time."""
+
+    commands: int
+    reads: int
+    cpu_seconds: float
+
+
 class Stage:
     """Servers that run for the whole benchmark, emptied between two contenders."""
 
@@ -65,10 +74,15 @@ class Stage:
         self.redis.flushall()
         self.broker.reset()
 
-    def commands(self) -> tuple[int, int]:
-        """How many commands and how many reads from sockets the server has processed."""
-        about: Any = self.redis.info("stats")
-        return about["total_commands_processed"], about["total_reads_processed"]
+    def server(self) -> Server:
+        """What the server has done so far."""
+        stats: Any = self.redis.info("stats")
+        cpu: Any = self.redis.info("cpu")
+        return Server(
+            stats["total_commands_processed"],
+            stats["total_reads_processed"],
+            cpu["used_cpu_user"] + cpu["used_cpu_sys"],
+        )
 
     @contextmanager
     def producer(self, module: str, env: Mapping[str, str] | None = None) -> Generator[Peer]:

@@ -152,11 +152,12 @@ def test_without_verification_the_reply_is_taken_at_its_word(rig, broker):
     """Off for one account: no read at all, no wait; the account beside it still looks for the book."""
     open_account(rig, broker, "ABOFF", verify=False)
     open_account(rig, broker, "ABON", verify=True)
-    with rig.worker(NEO_CANCEL_VERIFICATION_WINDOW="30") as producer:
+    with rig.worker(NEO_CANCEL_VERIFICATION_WINDOW="12") as producer:
         beside = producer.enqueue(CancelOrder(ucc="ABON", order_number="260722000000100", deadline_seconds=60))
         bulk = producer.enqueue_many(orders("ABOFF", "regular"))
         bulk.wait(25)
         records, waiting = bulk.records(), beside.status()
+        beside.wait(60)
     assert {record.key: expected(record) for record in records} == {record.key: outcome(record) for record in records}
     assert waiting.is_final is False
 

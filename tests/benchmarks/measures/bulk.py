@@ -52,18 +52,19 @@ def ours_bulk(
     sample: Callable[[], object] | None = None,
 ) -> Figures:
     """Send a batch and wait for its last final status. Raises ValueError unless every order ended as cancelled."""
-    cpu, (commands, reads), asked = cpu_seconds(pids), stage.commands(), ledger.asked
+    cpu, before, asked = cpu_seconds(pids), stage.server(), ledger.asked
     told = producer.ask(verb="bulk", batch=batch.to_json())
     ended = ledger.wait_final(batch.names, within_seconds=_MOST_SECONDS, sample=sample)
-    cpu_after, (commands_after, reads_after) = cpu_seconds(pids), stage.commands()
+    cpu_after, after = cpu_seconds(pids), stage.server()
     own = ledger.asked - asked
     if (counts := ledger.statuses(batch.names)) != {"cancelled": batch.count}:
         raise ValueError(f"not every order ended as cancelled: {counts}")
     figures = {
         f"{name}.rate": batch.count / (ended - told["began"]),
         f"{name}.enqueue_us": (told["ended"] - told["began"]) / batch.count * 1e6,
-        f"{name}.commands": (commands_after - commands - own) / batch.count,
-        f"{name}.reads": (reads_after - reads - own) / batch.count,
+        f"{name}.commands": (after.commands - before.commands - own) / batch.count,
+        f"{name}.reads": (after.reads - before.reads - own) / batch.count,
+        f"{name}.server_cpu_ms": (after.cpu_seconds - before.cpu_seconds) / batch.count * 1e3,
     }
     if cpu is not None and cpu_after is not None:
         figures[f"{name}.cpu_ms"] = (cpu_after - cpu) / batch.count * 1e3
