@@ -15,6 +15,8 @@ __all__ = ["LanePolicy", "Lanes", "Pace"]
 _ROUTINE: Final = 1
 _RISK: Final = 0
 _ENTITLED_LOOK_SECONDS: Final = 0.05
+_STALE_SECONDS: Final = 0.02
+"""A grant not used by then is given up: sent late, it would meet the sends of the second that follows."""
 
 
 class Pace(Protocol):
@@ -50,6 +52,7 @@ class LanePolicy:
 class _Waiter:
     job: Job
     turn: "asyncio.Future[bool]"
+    granted_at: float = 0.0
 
 
 class _Places:
@@ -171,7 +174,7 @@ class _Lane:
         self._blocked = verdict
         self._blocked_until = asyncio.get_running_loop().time() + self._policy.blocked_seconds
         while self._heap:
-            self._next()
+            self._next(asyncio.get_running_loop().time())
 
     def pause(self, seconds: float) -> None:
         """Hold the whole account back, as the broker asked."""
@@ -194,13 +197,22 @@ class _Lane:
             self._places.free -= 1
             return True
         loop = asyncio.get_running_loop()
-        waiter = _Waiter(job, loop.create_future())
+        while True:
+            waiter = _Waiter(job, loop.create_future())
+            if not await self._wait_for(waiter):
+                return False
+            if not self._pace.is_limited(self._ucc) or loop.time() - waiter.granted_at <= _STALE_SECONDS:
+                return True
+            self.done()
+
+    async def _wait_for(self, waiter: _Waiter) -> bool:
+        loop = asyncio.get_running_loop()
         self._push(waiter)
-        alarm = loop.call_later(max(0.0, job.deadline_at - self._clock()), _tell, waiter, False)
+        alarm = loop.call_later(max(0.0, waiter.job.deadline_at - self._clock()), _tell, waiter, False)
         if self._pacer is None or self._pacer.done():
             self._pacer = asyncio.create_task(self._give_turns())
         # Who sleeps until the next send is allowed is woken by nothing less than a more urgent order.
-        elif self._sleeps_for is None or (job.is_risk and self._sleeps_for == _ROUTINE):
+        elif self._sleeps_for is None or (waiter.job.is_risk and self._sleeps_for == _ROUTINE):
             self._wake.set()
         try:
             return await waiter.turn
@@ -260,18 +272,20 @@ class _Lane:
             free = min(free, self._places.free)
             is_risk = self._heap[0][0] == _RISK
             same = sum(entry[0] == self._heap[0][0] for entry in self._heap) if is_risk else len(self._heap)
+            asked_at = asyncio.get_running_loop().time()
             granted, wait_seconds = await self._pace.take(self._ucc, min(free, same), is_risk=is_risk)
             for _ in range(granted if self._is_entitled() else 0):
-                self._next()
+                self._next(asked_at)
             if granted == 0:
                 self._sleeps_for = _RISK if is_risk else _ROUTINE
                 await self._sleep(wait_seconds)
                 self._sleeps_for = None
 
-    def _next(self) -> None:
+    def _next(self, granted_at: float) -> None:
         while self._heap:
             waiter = heapq.heappop(self._heap)[3]
             if not waiter.turn.done():
+                waiter.granted_at = granted_at
                 self._in_flight += 1
                 self._places.free -= 1
                 _tell(waiter, is_yours=True)

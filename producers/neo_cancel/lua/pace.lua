@@ -20,7 +20,7 @@ if factor then
   rate = rate * math.min(1, factor + (now - since) / 10000000)
 end
 local most = math.max(1, math.floor(rate))
-local window = most / rate * 1015000
+local window = most / rate * 1030000
 local interval = 1030000 / rate
 local granted, wait = 0, 0
 if ARGV[3] ~= 'risk' and redis.call('EXISTS', KEYS[2]) == 1 then return {0, interval} end
