@@ -2,6 +2,8 @@
 
 PYTHON = python3
 WORKERS = 1
+SECONDS = 60
+SEED = 1
 VENV = .venv
 PY = $(VENV)/bin/python
 UV_VERSION = 0.13.9
@@ -13,7 +15,7 @@ UV_HERE = UV_PROJECT_ENVIRONMENT=$(VENV) UV_PYTHON=$(PY) UV_PYTHON_DOWNLOADS=nev
 STAMP = $(VENV)/.synced
 SOURCES = producers worker config tests
 
-.PHONY: help install demo up test lint unit format clean
+.PHONY: help install demo up test lint unit chaos bench format clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
@@ -42,9 +44,9 @@ test: lint ## Every check that a commit must pass
 	$(UV_HERE) build --wheel --quiet --out-dir var/wheel
 	$(PY) tests/check_wheel.py var/wheel
 	$(VENV)/bin/coverage erase
-	$(VENV)/bin/coverage run -m pytest
-	$(VENV)/bin/coverage combine --quiet
+	$(VENV)/bin/coverage run -m pytest -q tests/unit tests/property
 	$(VENV)/bin/coverage report
+	$(VENV)/bin/pytest -q -n 2 --dist loadfile tests/integration tests/fault
 
 lint: $(STAMP) ## Lock file, ruff, types, import contracts
 	$(UV_HERE) lock --check --quiet
@@ -56,6 +58,13 @@ lint: $(STAMP) ## Lock file, ruff, types, import contracts
 
 unit: $(STAMP) ## The quick tests: no server, no child process
 	$(VENV)/bin/pytest -q tests/unit
+
+chaos: $(STAMP) ## Kill, freeze, cut, drop and double for SECONDS=60 with SEED=1, then compare every order with the truth
+	@$(PY) -m tests.chaos --seconds $(SECONDS) --seed $(SEED)
+
+bench: $(STAMP) ## Measure against rivals in the same run; BENCH_JSON=FILE; under ten minutes
+	@$(UV_HERE) sync --frozen --quiet --group bench
+	@$(PY) -m tests.benchmarks
 
 format: $(STAMP) ## Format and mend what ruff can mend
 	$(VENV)/bin/ruff format $(SOURCES)

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from config.settings import Account, ConfigurationError, Settings, load_accounts
-from worker.cancel import CancelPolicy, Log
+from worker.backoff import CancelPolicy
 from worker.kotak.session import NoSessionError, Session
+from worker.ports import Log
 
 __all__ = ["Accounts"]
 

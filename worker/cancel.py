@@ -2,18 +2,18 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
-from tenacity import AsyncRetrying, RetryCallState, retry_if_result, wait_random_exponential
+from tenacity import AsyncRetrying, RetryCallState, retry_if_result
 
 from neo_cancel.record import Status
+from worker.backoff import LEAST_WAIT, Backoff, CancelPolicy
 from worker.evidence import Evidence
 from worker.job import Job
 from worker.kotak.order_book import OrderState, Row
-from worker.kotak.replies import Reply
 from worker.kotak.session import NoSessionError
 from worker.lanes import Lanes
+from worker.ports import Broker, Log, Notes
 from worker.verdict import (
     IP_MISMATCH,
     Action,
@@ -28,60 +28,7 @@ from worker.verdict import (
     settle,
 )
 
-__all__ = ["Broker", "CancelPolicy", "Canceller", "Log", "Notes"]
-
-
-class Broker(Protocol):
-    """The calls a cancel needs."""
-
-    async def cancel(self, job: Job) -> Reply | Failure:
-        """Send the cancel once. Raises NoSessionError."""
-        ...
-
-    async def renew(self, ucc: str) -> bool:
-        """Replace a refused session; False while there is no other."""
-        ...
-
-
-class Notes(Protocol):
-    """Where the worker writes what it knows of an order that is not final yet."""
-
-    def note(self, job: Job, status: Status, waiting_for: str | None = None) -> None:
-        """Say where the order stands, for whoever asks."""
-        ...
-
-
-class Log(Protocol):
-    """A structured log."""
-
-    def debug(self, event: str, **facts: Any) -> None:
-        """Say what is normal."""
-        ...
-
-    def info(self, event: str, **facts: Any) -> None:
-        """Say what happened."""
-        ...
-
-    def error(self, event: str, **facts: Any) -> None:
-        """Say what somebody must look at."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class CancelPolicy:
-    """Durations in seconds.
-
-    `window`: how long the book is waited for before the broker's reply stands. `verify` False takes every definite reply at
-    its word. Between tries of any kind the pause is random between 0 and `backoff` * 2^tries, at most `backoff_most`
-    (full jitter). `last_look`: how long past its deadline an order may take for one last look.
-    """
-
-    window: float = 10.0
-    verify: bool = True
-    backoff: float = 0.1
-    backoff_most: float = 5.0
-    last_look: float = 2.0
-
+__all__ = ["Canceller"]
 
 _TIME_UP: Final = Verdict(Action.RETRY, text="no time left")
 _NO_SESSION: Final = Verdict(Action.BLOCKED, text="no session is configured for this account")
@@ -90,7 +37,6 @@ _NOT_WHITELISTED: Final = "whitelist this machine's address with the broker; log
 _WRONG_MACHINE: Final = (
     "the session belongs to another address: log in from this machine, which must be on the whitelist"
 )
-_LEAST_WAIT: Final = 0.01
 WATCH_STEPS: Final = 4
 
 
@@ -239,8 +185,8 @@ class Canceller:
 
         retrying = AsyncRetrying(
             retry=retry_if_result(lambda verdict: verdict.action in _AGAIN),
-            wait=_Backoff(job, policy, self._clock),
-            stop=lambda _: self._clock() >= job.deadline_at - _LEAST_WAIT,
+            wait=Backoff(job, policy, self._clock),
+            stop=lambda _: self._clock() >= job.deadline_at - LEAST_WAIT,
             # What ends the tries is the last verdict itself; tenacity's RetryError never shows.
             retry_error_callback=_last_verdict,
             sleep=lambda seconds: self._wait(job, seconds),
@@ -316,7 +262,7 @@ class Canceller:
         return verdict
 
     async def _pause(self, job: Job, tries: int, policy: CancelPolicy) -> None:
-        await asyncio.sleep(_Backoff(job, policy, self._clock).seconds(tries))
+        await asyncio.sleep(Backoff(job, policy, self._clock).seconds(tries))
 
     def _log_attempt(self, job: Job, verdict: Verdict) -> None:
         say = self._log.debug if verdict.action is Action.ACKNOWLEDGED else self._log.info
@@ -357,28 +303,6 @@ def _case_of(job: Job) -> Case:
     # A worker that died without a word may have sent at any time since the order was accepted, not before.
     since = job.first_sent_at or (job.enqueued_ms / 1000 if job.maybe_sent else None)
     return Case(job.variety, unsure=job.maybe_sent, first_sent_at=since)
-
-
-class _Backoff:
-    """Full jitter, the broker's Retry-After honoured, and never asleep through the last chance before the deadline."""
-
-    def __init__(self, job: Job, policy: CancelPolicy, clock: Callable[[], float]) -> None:
-        self._job, self._policy, self._clock = job, policy, clock
-
-    def __call__(self, state: RetryCallState) -> float:
-        verdict: Verdict | None = state.outcome.result() if state.outcome else None
-        asked = verdict.retry_after_seconds if verdict else None
-        if asked == 0.0:
-            return 0.0
-        return self.seconds(state.attempt_number, at_least=asked or 0.0)
-
-    def seconds(self, tries: int, *, at_least: float = 0.0) -> float:
-        """How long to wait after so many tries."""
-        jitter = wait_random_exponential(multiplier=self._policy.backoff, max=self._policy.backoff_most)
-        state = RetryCallState(retry_object=None, fn=None, args=(), kwargs={})  # type: ignore[arg-type]
-        state.attempt_number = tries
-        remaining = max(0.0, self._job.deadline_at - self._clock())
-        return min(max(jitter(state), at_least), max(remaining - 0.5, remaining / 2, _LEAST_WAIT))
 
 
 def _last_verdict(state: RetryCallState) -> Verdict:

@@ -34,9 +34,9 @@ from neo_cancel.ledger import (
 )
 from neo_cancel.messages import CHUNK_SIZE, CancelOrder, Lane, new_id
 from neo_cancel.record import Status
-from worker.cancel import Log
 from worker.job import Job
 from worker.parked import parked_entry
+from worker.ports import Log
 
 if TYPE_CHECKING:
     import redis.asyncio

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from neo_cancel.ledger import ScriptCall
-from worker.cancel import Log
+from worker.ports import Log
 
 if TYPE_CHECKING:
     from worker.hold import Hold

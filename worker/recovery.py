@@ -8,8 +8,8 @@ from redis.exceptions import RedisError
 
 from neo_cancel.ledger import COUNTERS, RECOVERY, WORKERS, ScriptCall, queued_key
 from neo_cancel.messages import Lane
-from worker.cancel import Log
 from worker.hold import Hold
+from worker.ports import Log
 
 if TYPE_CHECKING:
     import redis.asyncio

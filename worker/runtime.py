@@ -19,7 +19,7 @@ from neo_cancel.messages import CHUNK_SIZE, WIRE_VERSION, CancelOrder, Lane
 from neo_cancel.plan import MAX_CHUNK_SIZE
 from neo_cancel.record import Status
 from worker.accounts import Accounts
-from worker.cancel import Canceller, Log
+from worker.cancel import Canceller
 from worker.evidence import Evidence, ReadingPolicy
 from worker.hold import MOST_CRASHES, Hold
 from worker.job import Job
@@ -28,6 +28,7 @@ from worker.kotak.gateway import Gateway
 from worker.kotak.transport import WholeReplyTransport
 from worker.lanes import LanePolicy, Lanes
 from worker.pace import SharedPace
+from worker.ports import Log
 from worker.recovery import Recovery, every
 
 __all__ = ["Runtime"]
@@ -295,10 +296,7 @@ class Runtime:
         orders: list[CancelOrder] = []
         for wire in said:  # pyright: ignore[reportUnknownVariableType]
             try:
-                order = CancelOrder.from_wire(wire)
-                if order.ucc != chunk.get("ucc"):
-                    raise InvalidOrderError("ucc", order.ucc, "must be the message's account")
-                orders.append(order)
+                orders.append(_order_of(wire, chunk.get("ucc")))
             except InvalidOrderError as error:
                 await self._refuse(wire, error)  # pyright: ignore[reportUnknownArgumentType]
         return str(lane), orders
@@ -306,3 +304,10 @@ class Runtime:
     async def _refuse(self, wire: Any, error: InvalidOrderError) -> None:
         await self.hold.park(str(error), wire)
         self._log.error("order refused: bad input", reason=str(error), to_do="mend the sender")
+
+
+def _order_of(wire: Any, ucc: Any) -> CancelOrder:
+    order = CancelOrder.from_wire(wire)
+    if order.ucc != ucc:
+        raise InvalidOrderError("ucc", order.ucc, "must be the message's account")
+    return order

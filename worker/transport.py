@@ -5,10 +5,10 @@ import json
 from typing import Any, cast
 
 from kombu.transport import redis as kombu_redis
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from neo_cancel.ledger import COUNTERS, PARKED, PARKED_KEPT
 from neo_cancel.messages import TASK_NAME, WIRE_VERSION
-
 from worker.parked import parked_entry
 
 __all__ = ["GatedSentinelTransport", "GatedTransport", "complaint"]
@@ -75,24 +75,15 @@ def _about_body(body: Any, encoding: Any) -> str | None:
             return "body: must be [[chunk], {}, options], the chunk with its version v"
 
 
-class _PatientQoS(kombu_redis.QoS):
-    """Closing a channel whose connection is gone must not end the worker, as it does in kombu 5.7 (AttributeError).
-
-    The messages that it would have put back come back by themselves; the ledger does not need them.
-    """
-
-    def restore_unacked(self, client: Any = None) -> Any:
-        try:
-            return super().restore_unacked(client)
-        except AttributeError:
-            self._delivered.clear()
-            return []
-
-
 class _Gate:
     """Mixed into kombu's channels: reads as they do, parks what would make them raise."""
 
-    QoS = _PatientQoS
+    def _connparams(self, asynchronous: bool = False) -> Any:
+        # kombu 5.7 raises AttributeError where a task ends after its connection, and Celery takes that for its own end: the
+        # worker would never consume again. A connection error is what both expect.
+        if self.connection is None or self.connection.client is None:  # type: ignore[attr-defined]  # pyright: ignore
+            raise RedisConnectionError("the channel is closed")
+        return super()._connparams(asynchronous)  # type: ignore[misc]  # pyright: ignore
 
     def _brpop_read(self, **options: Any) -> Any:
         try:
@@ -104,12 +95,11 @@ class _Gate:
 
     def park(self, reason: str, message: object) -> None:
         """Keep a message aside, counted and visible."""
-        with self.conn_or_acquire() as client:  # type: ignore[attr-defined]  # pyright: ignore
-            with client.pipeline() as pipeline:  # pyright: ignore
-                pipeline.lpush(PARKED, parked_entry(reason, message))
-                pipeline.ltrim(PARKED, 0, PARKED_KEPT - 1)
-                pipeline.hincrby(COUNTERS, "parked", 1)
-                pipeline.execute()
+        with self.conn_or_acquire() as client, client.pipeline() as pipeline:  # type: ignore[attr-defined]  # pyright: ignore
+            pipeline.lpush(PARKED, parked_entry(reason, message))
+            pipeline.ltrim(PARKED, 0, PARKED_KEPT - 1)
+            pipeline.hincrby(COUNTERS, "parked", 1)
+            pipeline.execute()
 
 
 class _GatedDelivery:

@@ -22,7 +22,7 @@ def main() -> int:
     parser.add_argument("--only", default="", help=f"comma-separated events out of {', '.join(EVENTS)}")
     parser.add_argument("--appendfsync", choices=("everysec", "always"), default="everysec")
     parser.add_argument("--env", action="append", default=[], metavar="NAME=VALUE", help="a setting of the workers")
-    parser.add_argument("--keep", type=Path, help="keep logs and data in this folder")
+    parser.add_argument("--keep", type=Path, help="keep logs and data in a new folder inside this one")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         report = asyncio.run(
@@ -30,7 +30,7 @@ def main() -> int:
                 Options(
                     seconds=given.seconds,
                     seed=given.seed,
-                    folder=given.keep or Path(scratch),
+                    folder=Path(tempfile.mkdtemp(dir=given.keep, prefix=f"seed-{given.seed}-") if given.keep else scratch),
                     orders=given.orders or int(60 * given.seconds),
                     workers=given.workers,
                     every=given.every,

@@ -362,6 +362,8 @@ class _Chaos:
             {"order": name, "status": record.status, "record": record.to_json(), "truth": truth.get(name)}
             for name, record in records.items()
             if record is not None and record.is_final and contradicts(record.status, truth.get(name))
+            # Forgotten and asked for again: dead for sure, only by whose cancel nobody can know any more.
+            and not (accepted[name] and record.status is Status.ALREADY_CANCELLED and _is_cancelled(truth.get(name)))
         ]
         known = [record for record in records.values() if record is not None]
         latencies = sorted(record.final_latency_seconds for record in known if record.final_latency_seconds is not None)
@@ -402,6 +404,10 @@ class _Chaos:
             if time.monotonic() > ends_at:
                 raise TimeoutError(f"waited {seconds:g} s for {what}")
             await asyncio.sleep(0.05)
+
+
+def _is_cancelled(truth: Mapping[str, Any] | None) -> bool:
+    return truth is not None and truth["standing"] == "cancelled"
 
 
 def _quantile(values: Sequence[float], share: float) -> float | None:

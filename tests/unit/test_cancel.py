@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 
 from neo_cancel.record import Header, Status
-from worker.cancel import Canceller, CancelPolicy
+from worker.backoff import CancelPolicy
+from worker.cancel import Canceller
 from worker.evidence import Evidence, ReadingPolicy
 from worker.job import Job
 from worker.kotak.order_book import BookPage, OrderState, Row
