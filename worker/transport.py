@@ -68,7 +68,7 @@ def _about_body(body: Any, encoding: Any) -> str | None:
         return "body: must be JSON"
     match said:
         case [[{"v": version}], named, {} | None as options] if named == {}:
-            if any((options or {}).values()):
+            if any(cast("dict[str, Any]", options or {}).values()):
                 return "body: callbacks, errbacks, chain and chord are not supported"
             return None if version == WIRE_VERSION else f"v={version!r}: this worker reads version {WIRE_VERSION}"
         case _:

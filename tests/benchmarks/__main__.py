@@ -23,13 +23,12 @@ Measure = Callable[[Stage], dict[str, float]]
 
 IN_TURN: Mapping[str, Measure] = {
     "limit": bulk.limit,
-    "ours": partial(bulk.ours, name="ours"),
+    "ours": partial(bulk.ours, name="ours", after=fairness.behind_a_bulk),
     "ours-verified": partial(bulk.ours, name="ours-verified", verify=True),
     "ours-2": partial(bulk.ours, name="ours-2", processes=2),
     "latency": latency.ours,
     **{rival.name: partial(bulk.rival, rival=rival) for rival in RIVALS},
     "enqueue": bulk.enqueue,
-    "fairness": fairness.ours,
 }
 """Measured in every round."""
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from tests.benchmarks.rivals.catalogue import IDLE, QUEUES, RIVALS
+from tests.benchmarks.rivals.catalogue import BARE, IDLE, QUEUES, RIVALS
 
 __all__ = ["FIGURES", "RATIOS", "Line"]
 
@@ -41,8 +41,8 @@ def _best(names: tuple[str, ...], suffix: str, pick: Callable[..., float]) -> Ca
     return lambda measured: pick(measured[name + suffix] for name in names if name + suffix in measured)
 
 
-def _over_best_queue(measured: Round) -> float:
-    return measured["ours.rate"] / _best(QUEUES, ".rate", max)(measured)
+def _over_best(names: tuple[str, ...]) -> Callable[[Round], float]:
+    return lambda measured: measured["ours.rate"] / _best(names, ".rate", max)(measured)
 
 
 def _over_fastest_idle(measured: Round) -> float:
@@ -53,7 +53,8 @@ _ONE_CALL: Final = 0.08  # 10 ms of the 125 ms of an interval
 
 RATIOS: Final = (
     Line("bulk, 1 process: ours / bare aiohttp loop", _ratio("ours.rate", "limit.rate"), 0.30, aim=0.45),
-    Line("bulk, 1 process: ours / best rival queue", _over_best_queue, 3, aim=4),
+    Line("bulk, 1 process: ours / best rival queue", _over_best(QUEUES), 3, aim=4),
+    Line("bulk, 1 process: ours / best queue without results", _over_best(BARE)),
     Line("bulk, 1 process: ours / Celery, one task an order", _ratio("ours.rate", "celery.rate"), 5),
     Line("bulk: 2 processes / 1", _ratio("ours-2.rate", "ours.rate"), 1.6),
     Line("bulk: verification on / off", _ratio("ours-verified.rate", "ours.rate"), 0.90),

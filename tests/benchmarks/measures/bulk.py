@@ -13,6 +13,7 @@ from tests.benchmarks.usage import cpu_seconds
 __all__ = ["enqueue", "limit", "ours", "ours_bulk", "rival"]
 
 Figures = dict[str, float]
+After = Callable[[Stage, Peer, Ledger], Figures]
 PAUSE_SECONDS = 0.02
 _MOST_SECONDS = 300.0
 
@@ -33,12 +34,13 @@ def enqueue(stage: Stage) -> Figures:
     return {"enqueue.us": (told["ended"] - told["began"]) / size.orders * 1e6}
 
 
-def ours(stage: Stage, *, name: str, processes: int = 1, verify: bool = False) -> Figures:
-    """One bulk through worker processes that take both lanes."""
+def ours(stage: Stage, *, name: str, processes: int = 1, verify: bool = False, after: After | None = None) -> Figures:
+    """One bulk through worker processes that take both lanes. `after` measures more with the same processes."""
     size = stage.size
     with stage.ours([BOTH_LANES] * processes, verify=verify) as (producer, pids, ledger):
         batch = stage.batch("A", size.accounts, size.orders)
-        return ours_bulk(stage, producer, pids, ledger, batch, name=name)
+        figures = ours_bulk(stage, producer, pids, ledger, batch, name=name)
+        return figures | (after(stage, producer, ledger) if after else {})
 
 
 def ours_bulk(

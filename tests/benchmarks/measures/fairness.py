@@ -1,21 +1,20 @@
 """Fair sharing: a small bulk over many accounts, alone and behind a big one of another account."""
 
-from tests.benchmarks.measures.bulk import Figures
 from tests.benchmarks.ours import Ledger
 from tests.benchmarks.peer import Peer
-from tests.benchmarks.stage import BOTH_LANES, Stage
+from tests.benchmarks.stage import Stage
 
-__all__ = ["ours"]
+__all__ = ["behind_a_bulk"]
 
+Figures = dict[str, float]
 _SMALL_ACCOUNTS = 100
 _SMALL = 1_000
 
 
-def ours(stage: Stage) -> Figures:
+def behind_a_bulk(stage: Stage, producer: Peer, ledger: Ledger) -> Figures:
     """Without a rate, where they share the processor, and at the broker's rate, where the big account only waits."""
-    with stage.ours([BOTH_LANES], verify=False) as (producer, _, ledger):
-        figures = _pair(stage, producer, ledger, small="A", big="B", name="fair")
-        return figures | _pair(stage, producer, ledger, small="L", big="Q", name="fair_at_rate")
+    figures = _pair(stage, producer, ledger, small="A", big="B", name="fair")
+    return figures | _pair(stage, producer, ledger, small="L", big="Q", name="fair_at_rate")
 
 
 def _pair(stage: Stage, producer: Peer, ledger: Ledger, *, small: str, big: str, name: str) -> Figures:

@@ -33,7 +33,7 @@ class WorkerSettings:
     redis_settings = _SETTINGS
     max_jobs = call.AT_ONCE
     poll_delay = 0.02
-    keep_result = 60
+    keep_result = call.RESULT_SECONDS
 
 
 def sending() -> Sending:

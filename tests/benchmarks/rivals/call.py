@@ -7,10 +7,24 @@ from urllib.parse import quote_plus
 import aiohttp
 import orjson
 
-__all__ = ["AT_ONCE", "BROKER_URL", "HEADERS", "REDIS_URL", "body", "cancel", "session", "url"]
+__all__ = [
+    "AT_ONCE",
+    "BROKER_URL",
+    "HEADERS",
+    "IS_BARE",
+    "REDIS_URL",
+    "RESULT_SECONDS",
+    "body",
+    "cancel",
+    "session",
+    "url",
+]
 
 BROKER_URL: Final = os.environ.get("BENCH_BROKER_URL", "")
 REDIS_URL: Final = os.environ.get("BENCH_REDIS_URL", "")
+IS_BARE: Final = "BENCH_BARE" in os.environ
+"""The rival keeps no result and acknowledges nothing, where it can be had so."""
+RESULT_SECONDS: Final = 3600
 AT_ONCE: Final = 64
 """Calls in flight of one process, for everybody."""
 

@@ -3,7 +3,7 @@
 import httpx
 from celery import Celery
 
-from tests.benchmarks.rivals.call import HEADERS, REDIS_URL, body, url
+from tests.benchmarks.rivals.call import HEADERS, REDIS_URL, RESULT_SECONDS, body, url
 from tests.benchmarks.rivals.sending import Sending, SyncSending
 
 THREADS = 8
@@ -14,8 +14,7 @@ app.conf.update(
     task_acks_late=True,
     worker_prefetch_multiplier=4,
     worker_hijack_root_logger=False,
-    # A bounded pool and no result per order are what somebody would choose who sends cancels this way.
-    task_ignore_result=True,
+    result_expires=RESULT_SECONDS,
 )
 _client = httpx.Client(limits=httpx.Limits(max_connections=THREADS), timeout=10)
 

@@ -1,16 +1,22 @@
-"""taskiq with Redis streams, which acknowledge, or with a list, which does not."""
+"""taskiq: Redis streams, which acknowledge, and results; bare, a list and none."""
 
-import os
 from typing import Any
 
 from taskiq import TaskiqEvents, TaskiqState
-from taskiq_redis import ListQueueBroker, RedisStreamBroker
+from taskiq_redis import ListQueueBroker, RedisAsyncResultBackend, RedisStreamBroker
 
 from tests.benchmarks.rivals import call
 from tests.benchmarks.rivals.sending import AsyncSending, Sending
 
-_kind: Any = ListQueueBroker if os.environ.get("BENCH_TASKIQ") == "list" else RedisStreamBroker
-broker = _kind(call.REDIS_URL)
+
+def _broker() -> Any:
+    if call.IS_BARE:
+        return ListQueueBroker(call.REDIS_URL)
+    results: Any = RedisAsyncResultBackend(call.REDIS_URL, result_ex_time=call.RESULT_SECONDS)
+    return RedisStreamBroker(call.REDIS_URL).with_result_backend(results)
+
+
+broker = _broker()
 
 
 @broker.on_event(TaskiqEvents.WORKER_STARTUP)
