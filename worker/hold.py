@@ -226,7 +226,7 @@ class Hold:
     def _take(self, job: Job) -> Job:
         if job.enqueued_ms < self._restarted_ms:
             # The server lost what it knew last, perhaps that we had sent already.
-            job.maybe_sent = True
+            job.doubt()
         self.jobs[job.name] = job
         return job
 
@@ -388,7 +388,7 @@ class Hold:
         for job in jobs:
             job.status = Status.UNKNOWN
             job.crashes += 1
-            job.maybe_sent = True
+            job.doubt()
             job.say(text=f"parked: {job.crashes} workers died when they took it", waiting_for=None, final_at=self.now())
             arguments: list[Any] = [owner, self._ttl_seconds, EVENTS_KEPT, job.fence, job.encode(None), ""]
             key = order_key(job.ucc, job.order_number)

@@ -53,6 +53,8 @@ class Job:
         self.attempts: int = document.get("attempts", 0)
         self.first_sent_at: float | None = document.get("first_sent_at")
         self.deadline_at: float = header.enqueued_ms / 1000 + document["deadline_seconds"]
+        if self.maybe_sent:
+            self.doubt()
 
     @classmethod
     def decode(cls, value: bytes) -> "Job":
@@ -69,6 +71,15 @@ class Job:
     def is_risk(self) -> bool:
         """It waits for no routine order."""
         return self.lane == Lane.RISK
+
+    def doubt(self) -> None:
+        """Assume that a worker nobody can ask any more sent a cancel: at any time since the order was accepted.
+
+        A later send's time must not take its place, or a cancel of ours would pass for somebody else's.
+        """
+        self.maybe_sent = True
+        if self.first_sent_at is None:
+            self.first_sent_at = self.enqueued_ms / 1000
 
     def say(self, **facts: Any) -> None:
         """Put facts into the document; None and False are left out, as the ledger's defaults."""

@@ -1,6 +1,6 @@
 """`make bench`, or `python -m tests.benchmarks`: us, the limit and the rivals in turn, in one run, as ratios.
 
-Exit code 0 when everything ran, whatever it showed; 1 when something could not be measured; 2 for wrong usage.
+Exit code 0 when all of ours ran, whatever it showed; 1 when something of ours could not be measured; 2 for wrong usage.
 """
 
 import argparse
@@ -35,6 +35,7 @@ IN_TURN: Mapping[str, Measure] = {
 ONCE: Mapping[str, Measure] = {"drain": rate.drain, "many": volume.many}
 """Measured once, after the rounds: they take a minute each."""
 
+_RIVALS = frozenset(rival.name for rival in RIVALS)
 _QUICK = Size(orders=1_000, accounts=20, rival_orders=200, singles=40, many=3_000, rounds=1)
 
 
@@ -46,6 +47,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if unknown := set(wanted) - {*IN_TURN, *ONCE}:
         sys.stderr.write(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join([*IN_TURN, *ONCE])}\n")
         return 2
+    if options.json:
+        try:
+            Path(options.json).touch()
+        except OSError as error:
+            sys.stderr.write(f"{options.json}: {error.strerror}\n")
+            return 2
     # Ended from outside, it must still end its children.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with tempfile.TemporaryDirectory(prefix="neo-cancel-bench-") as folder, running_stage(Path(folder), size) as stage:
@@ -53,31 +60,40 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(as_text(results, size))
     if options.json:
         Path(options.json).write_text(json.dumps(as_json(results, size), indent=1))
-    return 1 if results.notes else 0
+    return int(results.is_incomplete)
 
 
 def run(stage: Stage, wanted: Sequence[str]) -> Results:
-    """Measure everything in turn, round after round."""
+    """Measure everything in turn, round after round; what Ctrl-C leaves unmeasured is noted."""
     results = Results()
-    for number in range(1, stage.size.rounds + 1):
-        measured: dict[str, float] = {}
-        for name in IN_TURN:
-            if name in wanted:
-                measured |= _measured(stage, name, IN_TURN[name], results.notes, when=f"round {number}")
-        results.rounds.append(measured)
-    for name in ONCE:
-        if name in wanted:
-            results.rounds.append(_measured(stage, name, ONCE[name], results.notes, when="once"))
+    try:
+        _run(stage, wanted, results)
+    except KeyboardInterrupt:
+        results.notes.append("interrupted: the rest was not run")
+        results.is_incomplete = True
     return results
 
 
-def _measured(stage: Stage, name: str, measure: Measure, notes: list[str], *, when: str) -> dict[str, float]:
+def _run(stage: Stage, wanted: Sequence[str], results: Results) -> None:
+    for number in range(1, stage.size.rounds + 1):
+        measured: dict[str, float] = {}
+        results.rounds.append(measured)
+        for name in IN_TURN:
+            if name in wanted:
+                measured |= _measured(stage, name, IN_TURN[name], results, when=f"round {number}")
+    for name in ONCE:
+        if name in wanted:
+            results.rounds.append(_measured(stage, name, ONCE[name], results, when="once"))
+
+
+def _measured(stage: Stage, name: str, measure: Measure, results: Results, *, when: str) -> dict[str, float]:
     try:
         figures = measure(stage)
     except Exception as error:  # noqa: BLE001 - one contender that does not run must not cost the others their lines
         told = " ".join(str(error).split())[:300]
-        notes.append(f"{name}, {when}: not run: {type(error).__name__}: {told}")
-        stage.say(notes[-1])
+        results.notes.append(f"{name}, {when}: not run: {type(error).__name__}: {told}")
+        results.is_incomplete |= name not in _RIVALS
+        stage.say(results.notes[-1])
         return {}
     shown = ", ".join(f"{key.removeprefix(name + '.')} {value:,.3g}" for key, value in figures.items())
     stage.say(f"{when}: {name}: {shown}")

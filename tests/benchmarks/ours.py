@@ -70,16 +70,17 @@ class Ledger:
         left = set(names) - self._ended
         give_up_at = time.monotonic() + within_seconds
         next_sample_at = 0.0
-        last_event_at = time.monotonic()
+        progress_at = time.monotonic()
         while left:
             now = time.monotonic()
-            if ended := self._advance():
+            ended = self._advance()
+            if not left.isdisjoint(ended):
                 left.difference_update(ended)
-                last_event_at = now
-            elif now - last_event_at > _SWEEP_SECONDS:
+                progress_at = now
+            elif now - progress_at > _SWEEP_SECONDS:
                 left -= self._final_without_event(left)
-                last_event_at = now
-            else:
+                progress_at = now
+            elif not ended:
                 time.sleep(_LOOK_SECONDS)
             if now > give_up_at:
                 raise TimeoutError(

@@ -70,7 +70,7 @@ class Peer:
             self.popen.wait()
 
     def _error(self, what: str) -> PeerError:
-        tail = self._log_path.read_text(errors="replace").splitlines()[-5:]
+        tail = self._log_path.read_text(errors="replace").splitlines()[-2:]
         return PeerError(f"{self._module} {what}: {' | '.join(tail) or 'it said nothing'}")
 
 

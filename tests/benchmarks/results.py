@@ -31,6 +31,7 @@ class Results:
 
     rounds: list[dict[str, float]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    is_incomplete: bool = False
 
     def value(self, figure: Callable[[Round], float]) -> Value | None:
         """Compute a figure within each round, so that both sides of a ratio saw the same machine; None where never measured."""

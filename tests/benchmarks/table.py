@@ -5,7 +5,7 @@ import platform
 import sys
 from collections.abc import Iterable
 from dataclasses import asdict
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from tests.benchmarks.lines import FIGURES, RATIOS, Line
@@ -71,12 +71,19 @@ def as_json(results: Results, size: Size) -> dict[str, Any]:
     return {
         "size": asdict(size),
         "machine": {"cores": os.cpu_count(), "system": platform.platform(), "python": sys.version.split()[0]},
-        "packages": {name: version(name) for name in _PACKAGES},
+        "packages": {name: _version(name) for name in _PACKAGES},
         "ratios": [_line(results, line) for line in RATIOS],
         "figures": [_line(results, line) for line in FIGURES],
         "rounds": results.rounds,
         "notes": results.notes,
     }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 def _line(results: Results, line: Line) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+from collections import deque
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ import redis
 import redis.asyncio
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
 from neo_cancel import CancelOrder
 from neo_cancel.ledger import (
     BACKLOGS,
@@ -26,6 +27,7 @@ from neo_cancel.ledger import (
     load_script,
     named_key,
     order_key,
+    requeue_call,
     taken_key,
 )
 from neo_cancel.record import DEAD, OrderRecord, Status
@@ -35,7 +37,8 @@ from worker.job import Job
 from worker.recovery import Recovery
 
 LANES = ("risk", "routine")
-NUMBERS = [f"25101500012345{digit}" for digit in range(6)]
+NUMBERS = ["251015000123450", "251015000123451"]
+WORKERS_AT = st.integers(0, 1)
 A_LIFETIME = 3600.0
 EXAMPLES = int(os.environ.get("LEDGER_EXAMPLES", "25"))
 
@@ -77,9 +80,10 @@ class LedgerMachine(RuleBasedStateMachine):
         self.server.flushall()
         self.runner = asyncio.Runner()
         self.client = redis.asyncio.Redis.from_url(url)
-        self.workers = [self.start_worker() for _ in range(3)]
+        self.workers = [self.start_worker() for _ in range(2)]
         self.accepted: set[str] = set()
-        self.snapshot: tuple[set[str], dict[bytes, tuple[int, bytes]]] = set(), {}
+        self.disk: deque[tuple[set[str], list[tuple[bytes, int, bytes]]]] = deque(maxlen=6)
+        self.looks: list[tuple[str, ScriptCall]] = []
         self.seen: dict[str, OrderRecord] = {}
 
     def run(self, work: Coroutine[Any, Any, Any]) -> Any:
@@ -95,8 +99,17 @@ class LedgerMachine(RuleBasedStateMachine):
 
     # ------------------------------------------------------------------ producers
 
+    @initialize()
+    def begin(self) -> None:
+        self.enqueue_numbers(NUMBERS, "routine")
+        self.deliver(0, defer=False)
+        self.everything_goes_to_the_disk_sooner_or_later()
+
     @rule(numbers=st.lists(st.sampled_from(NUMBERS), min_size=1, unique=True), lane=st.sampled_from(LANES))
     def enqueue(self, numbers: Sequence[str], lane: str) -> None:
+        self.enqueue_numbers(numbers, lane)
+
+    def enqueue_numbers(self, numbers: Sequence[str], lane: str) -> None:
         call = enqueue_call(
             [CancelOrder(ucc="AB123", order_number=number, lane=lane) for number in numbers],
             batch=None,
@@ -111,71 +124,98 @@ class LedgerMachine(RuleBasedStateMachine):
 
     # ------------------------------------------------------------------ messages
 
-    @rule(lane=st.sampled_from(LANES), at=st.integers(0, 2), defer=st.booleans())
-    def deliver(self, lane: str, at: int, defer: bool) -> None:
-        if message := self.server.rpop(lane):
+    def pop(self) -> bytes | None:
+        found = self.server.rpop("risk") or self.server.rpop("routine")
+        return found if isinstance(found, bytes) else None
+
+    @rule(at=WORKERS_AT, defer=st.sampled_from([False, False, False, True]))
+    def deliver(self, at: int, defer: bool) -> None:
+        if message := self.pop():
             self.run(self.workers[at].take(message, defer=defer))
 
-    @rule(lane=st.sampled_from(LANES))
-    def drop_a_message(self, lane: str) -> None:
-        self.server.rpop(lane)
+    @rule(at=WORKERS_AT, numbers=st.sampled_from([NUMBERS[:1], NUMBERS[1:], NUMBERS]))
+    def ask_again_and_deliver_at_once(self, at: int, numbers: Sequence[str]) -> None:
+        self.enqueue_numbers(numbers, "risk")
+        self.deliver(at, defer=False)
 
-    @rule(lane=st.sampled_from(LANES), at=st.integers(-3, 2))
-    def double_a_message(self, lane: str, at: int) -> None:
-        if message := self.server.lindex(lane, at):
+    @rule(kind=st.sampled_from(["doubled", "dropped"]), lane=st.sampled_from(LANES))
+    def upset_messages(self, kind: str, lane: str) -> None:
+        if kind == "dropped":
+            self.server.rpop(lane)
+        elif message := self.server.lindex(lane, 0):
             self.server.lpush(lane, message)
 
     # ------------------------------------------------------------------ the server
 
-    @rule()
-    def write_to_disk(self) -> None:
-        kept = {key: (max(0, self.server.pttl(key)), self.server.dump(key)) for key in self.server.scan_iter()}
-        self.snapshot = set(self.accepted), kept
+    @invariant()
+    def everything_goes_to_the_disk_sooner_or_later(self) -> None:
+        keys = self.server.keys()
+        with self.server.pipeline() as reads:
+            for key in keys:
+                reads.pttl(key).dump(key)
+            read = reads.execute()
+        self.disk.append((set(self.accepted), list(zip(keys, read[::2], read[1::2], strict=True))))
 
-    @rule()
-    def lose_what_is_not_on_disk(self) -> None:
-        """Restart after a power cut. What was accepted since may be forgotten, and so may claims and results."""
-        self.server.flushall()
-        self.accepted = set(self.snapshot[0])
-        for key, (ttl_ms, value) in self.snapshot[1].items():
-            self.server.restore(key, ttl_ms, value)
-        self.seen = {}
+    @rule(back=st.integers(1, 5))
+    def lose_the_last_steps(self, back: int) -> None:
+        """Restart after a power cut. What was accepted last may be forgotten, and so may claims and results."""
+        self.restore(back)
+
+    @rule(at=WORKERS_AT)
+    def claim_and_lose_the_claim(self, at: int) -> None:
+        self.ask_again_and_deliver_at_once(at, NUMBERS)
+        self.restore(0)
+
+    def restore(self, back: int) -> None:
+        accepted, kept = self.disk[max(0, len(self.disk) - 1 - back)]
+        with self.server.pipeline() as writes:
+            writes.flushall()
+            for key, ttl_ms, value in kept:
+                writes.restore(key, max(0, ttl_ms), value)
+            writes.execute()
+        self.accepted, self.seen = set(accepted), {}
 
     # ------------------------------------------------------------------ workers
 
-    @rule(at=st.integers(0, 2), number=st.sampled_from(NUMBERS))
+    @rule(at=WORKERS_AT, number=st.sampled_from(NUMBERS))
     def claim_and_never_hear_of_it(self, at: int, number: str) -> None:
         worker = self.workers[at].hold.worker
         keys = [held_key(worker), RISK_QUEUED, ROUTINE_QUEUED, taken_key(worker), order_key("AB123", number)]
         self.run(self.workers[at].hold.call(ScriptCall("claim", keys, [worker, "routine", ""])))
 
-    @rule(at=st.integers(0, 2), lane=st.sampled_from(LANES))
+    @rule(at=WORKERS_AT, lane=st.sampled_from(LANES))
     def draw(self, at: int, lane: str) -> None:
         _, jobs = self.run(self.workers[at].hold.draw(backlog_key(lane, "AB123"), 2))
         self.workers[at].tasks += jobs
 
-    @rule(at=st.integers(0, 2))
+    @rule(at=WORKERS_AT)
     def look_at_the_watch_list(self, at: int) -> None:
         if due := dict.fromkeys(self.server.zrange(WATCH, 0, -1), 1):
             self.server.zadd(WATCH, due)
         self.workers[at].tasks += self.run(self.workers[at].hold.claim_watched(2))
 
-    @rule(at=st.integers(0, 2))
+    def has_tasks(self) -> bool:
+        return any(worker.tasks for worker in self.workers)
+
+    def busy(self, at: int) -> Worker:
+        return self.workers[at] if self.workers[at].tasks else self.workers[1 - at]
+
+    @precondition(lambda self: self.has_tasks())
+    @rule(at=WORKERS_AT)
     def note(self, at: int) -> None:
-        worker = self.workers[at]
+        worker = self.busy(at)
         for job in worker.tasks:
             worker.hold.note(job, Status.VERIFYING)
         self.run(worker.hold.write_notes())
 
+    @precondition(lambda self: self.has_tasks())
     @rule(
-        at=st.integers(0, 2),
+        at=WORKERS_AT,
         which=st.integers(0, 5),
-        status=st.sampled_from([Status.CANCELLED, Status.REFUSED, Status.NOT_FOUND, Status.UNKNOWN]),
+        status=st.sampled_from([Status.UNKNOWN, Status.UNKNOWN, Status.REFUSED, Status.NOT_FOUND, Status.CANCELLED]),
     )
     def finish(self, at: int, which: int, status: Status) -> None:
-        worker = self.workers[at]
-        if not worker.tasks:
-            return
+        worker = self.busy(at)
         job = worker.tasks.pop(which % len(worker.tasks))
         if job.name not in self.accepted:  # forgotten: the result alone is left of it
             job.status = status
@@ -190,42 +230,73 @@ class LedgerMachine(RuleBasedStateMachine):
         assert is_ours == written
         after = self.record(job.name)
         assert (after == before) if not written else (after.status, after.owner) == (status, None)
-        if written and before.status is Status.UNKNOWN:
-            self.seen.pop(job.name, None)  # the one final status that proof may replace
+        if written and (before.status is Status.UNKNOWN or before.fence < job.fence):
+            # Unknown is what proof may replace; and the server may have forgotten that the order was asked for again.
+            self.seen.pop(job.name, None)
 
-    @rule(at=st.integers(0, 2))
+    @precondition(lambda self: self.has_tasks())
+    @rule(at=WORKERS_AT)
+    def watch_what_ended_unknown(self, at: int) -> None:
+        self.finish(at, 0, Status.UNKNOWN)
+        self.look_at_the_watch_list(at)
+
+    @rule(at=WORKERS_AT)
     def release(self, at: int) -> None:
         worker = self.workers[at]
         jobs = [job for job in worker.tasks if not job.is_watched]
         worker.tasks[:] = [job for job in worker.tasks if job.is_watched]
         self.run(worker.hold.release(jobs))
 
-    @rule(at=st.integers(0, 2))
+    @rule(at=WORKERS_AT)
     def renew(self, at: int) -> None:
         self.run(self.workers[at].hold.renew())
 
-    @rule(at=st.integers(0, 2))
+    @rule(at=WORKERS_AT)
     def let_the_lease_run_out(self, at: int) -> None:
         """Freeze it: it believes in its lease, and works on as soon as it wakes up."""
         self.server.zadd(WORKERS, {self.workers[at].hold.worker: 1}, xx=True)
 
-    @rule(at=st.integers(0, 2))
+    @rule(at=WORKERS_AT)
     def die(self, at: int) -> None:
         self.let_the_lease_run_out(at)
         self.workers[at] = self.start_worker()
 
-    @rule(at=st.integers(0, 2))
+    @rule(number=st.sampled_from(NUMBERS), why=st.sampled_from(["died", "lost"]))
+    def look_before_putting_back(self, number: str, why: str) -> None:
+        """Recovery reads an order, and something else comes between that and its next step."""
+        if f"AB123:{number}" in self.accepted:
+            record = self.record(f"AB123:{number}")
+            ends = self.server.zscore(WORKERS, record.owner or "-")
+            if (record.owner is None) == (why == "lost") and (record.owner is None or ends == 0):
+                orders = [(number, record.fence, CancelOrder(ucc="AB123", order_number=number).to_wire())]
+                owner = record.owner or "-"
+                call = requeue_call(lane=record.lane, ucc="AB123", owner=owner, orders=orders, why=why, crashes=0)
+                self.looks.append((f"AB123:{number}", call))
+
+    @precondition(lambda self: self.looks)
+    @rule()
+    def put_back_late(self) -> None:
+        name, call = self.looks.pop(0)
+        if name in self.accepted:
+            self.server.eval(load_script(call.script).text, len(call.keys), *call.keys, *call.arguments)
+
+    @rule()
+    def find_the_dead(self) -> None:
+        """The first half of a recovery pass: the lease is lost for good, its orders are still to be moved."""
+        if leases := self.server.zrangebyscore(WORKERS, 0, 1):
+            self.server.zadd(WORKERS, dict.fromkeys(leases, 0))
+
+    @rule(at=WORKERS_AT)
     def recover(self, at: int) -> None:
         self.server.delete(RECOVERY)
         self.run(self.workers[at].recovery.run_pass())
 
-    @precondition(lambda self: self.accepted)
-    @rule()
     def settle(self) -> None:
         """With one living worker left, recovery and the messages it writes bring every order to its end."""
         if leases := dict.fromkeys(self.server.zrange(WORKERS, 0, -1), 1):
             self.server.zadd(WORKERS, leases)
         worker = self.workers[0] = self.start_worker()
+        self.workers[1].tasks.clear()
         for _ in range(30):
             self.recover(0)
             self.run(worker.hold.renew())
@@ -239,7 +310,6 @@ class LedgerMachine(RuleBasedStateMachine):
             if not self.unfinished() and not self.leftovers():
                 break
         assert ([], 0) == (self.unfinished(), self.leftovers())
-        self.workers[1:] = [self.start_worker(), self.start_worker()]
 
     def unfinished(self) -> list[OrderRecord]:
         return [record for record in self.records() if not record.is_final]
