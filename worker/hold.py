@@ -268,10 +268,13 @@ class Hold:
     async def write_notes(self) -> None:
         """Write the states of orders that are under way, for whoever asks."""
         # What began to wait a moment ago will mostly be final a moment later.
-        jobs = [job for name, job in self._dirty.items() if name in self.jobs and not job.is_final]
+        noted = list(self._dirty)
         self._dirty.clear()
-        for at in range(0, len(jobs), WRITE_AT_MOST):
-            await self._write(jobs[at : at + WRITE_AT_MOST], owner=self.worker, looks=None)
+        for at in range(0, len(noted), WRITE_AT_MOST):
+            # Asked anew for each write: one that ended meanwhile is written by `finish`, which also tells who waits.
+            held = [self.jobs[name] for name in noted[at : at + WRITE_AT_MOST] if name in self.jobs]
+            if jobs := [job for job in held if not job.is_final]:
+                await self._write(jobs, owner=self.worker, looks=None)
 
     async def finish(self, job: Job) -> bool:
         """Write a final status; False when somebody newer owns the order. Returns when it is written, whatever it takes."""

@@ -53,8 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except OSError as error:
             sys.stderr.write(f"{options.json}: {error.strerror}\n")
             return 2
-    # Ended from outside, it must still end its children.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    # Ended from outside, it still ends its children and shows what it has.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     with tempfile.TemporaryDirectory(prefix="neo-cancel-bench-") as folder, running_stage(Path(folder), size) as stage:
         results = run(stage, wanted)
     print(as_text(results, size))
@@ -64,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def run(stage: Stage, wanted: Sequence[str]) -> Results:
-    """Measure everything in turn, round after round; what Ctrl-C leaves unmeasured is noted."""
+    """Measure everything in turn, round after round; what an interruption leaves unmeasured is noted."""
     results = Results()
     try:
         _run(stage, wanted, results)

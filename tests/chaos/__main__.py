@@ -30,7 +30,9 @@ def main() -> int:
                 Options(
                     seconds=given.seconds,
                     seed=given.seed,
-                    folder=Path(tempfile.mkdtemp(dir=given.keep, prefix=f"seed-{given.seed}-") if given.keep else scratch),
+                    folder=Path(
+                        tempfile.mkdtemp(dir=given.keep, prefix=f"seed-{given.seed}-") if given.keep else scratch
+                    ),
                     orders=given.orders or int(60 * given.seconds),
                     workers=given.workers,
                     every=given.every,

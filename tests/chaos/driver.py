@@ -12,9 +12,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import redis
+
 from neo_cancel.ledger import COUNTERS, PARKED, WORKERS, held_key, named_key
 from neo_cancel.record import OrderRecord, Status, split
-
 from tests.chaos.events import FAULTS, Event, thrown
 from tests.chaos.producing import Producing, make_orders
 from tests.chaos.proxy import Proxy
@@ -77,7 +77,7 @@ async def run(options: Options) -> dict[str, Any]:
                 log_path=options.folder / "workers.log",
                 env={**WORKER_ENV, **options.env},
             ) as workers:
-                chaos = _Chaos(options, server, sandbox, workers, to_valkey, to_broker)
+                chaos = _Chaos(options, server, sandbox, workers, proxies=(to_valkey, to_broker))
                 return await chaos.play(orders)
 
 
@@ -90,11 +90,11 @@ class _Chaos:
         server: Server,
         sandbox: SandboxControl,
         workers: Workers,
-        to_valkey: Proxy,
-        to_broker: Proxy,
+        *,
+        proxies: tuple[Proxy, Proxy],
     ) -> None:
         self._options, self._server, self._sandbox, self._workers = options, server, sandbox, workers
-        self._to_valkey, self._to_broker = to_valkey, to_broker
+        self._to_valkey, self._to_broker = proxies
         self._done: list[dict[str, Any]] = []
         self._later: list[asyncio.Task[None]] = []
         self._excused: list[tuple[float, float]] = []
@@ -282,9 +282,7 @@ class _Chaos:
         while time.monotonic() < killed_at + 15 and (dead is None or waiting):
             await asyncio.sleep(0.1)
             try:
-                alive = {
-                    worker.decode() for worker in self._server.client.zrangebyscore(WORKERS, "(0", "+inf")
-                }
+                alive = {worker.decode() for worker in self._server.client.zrangebyscore(WORKERS, "(0", "+inf")}
                 gone = [worker for worker in before if worker not in alive]
                 if dead is None and gone and self._is_up:
                     dead, waiting = gone[0], dict(before[gone[0]])
@@ -315,9 +313,7 @@ class _Chaos:
         for producer in producers:
             for name, at in producer.accepted.items():
                 first[name] = min(at, first.get(name, at))
-        return {
-            name: any(since <= at <= until for since, until in self._excused) for name, at in first.items()
-        }
+        return {name: any(since <= at <= until for since, until in self._excused) for name, at in first.items()}
 
     async def _settle(self, names: Sequence[str]) -> set[str]:
         ends_at = time.monotonic() + SETTLE_SECONDS
@@ -361,7 +357,9 @@ class _Chaos:
         false = [
             {"order": name, "status": record.status, "record": record.to_json(), "truth": truth.get(name)}
             for name, record in records.items()
-            if record is not None and record.is_final and contradicts(record.status, truth.get(name))
+            if record is not None
+            and record.is_final
+            and contradicts(record.status, truth.get(name))
             # Forgotten and asked for again: dead for sure, only by whose cancel nobody can know any more.
             and not (accepted[name] and record.status is Status.ALREADY_CANCELLED and _is_cancelled(truth.get(name)))
         ]

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from neo_cancel import CancelOrder, CancelProducer, NeoCancelError
-
 from worker.sandbox.control import SandboxControl
 
 __all__ = ["STATES", "Producing", "make_orders"]

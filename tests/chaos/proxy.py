@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from typing import Self
 
 __all__ = ["Proxy"]
 
@@ -18,7 +19,7 @@ class Proxy:
         self.delay_seconds = 0.0
         self.is_shut = False
 
-    async def __aenter__(self) -> "Proxy":
+    async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
         self.port = int(self._server.sockets[0].getsockname()[1])
         return self

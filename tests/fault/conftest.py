@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from neo_cancel import CancelOrder, CancelProducer
 from neo_cancel.ledger import COUNTERS, EVENTS, PARKED, WORKERS, ended_names, held_key, named_key
 from neo_cancel.record import OrderRecord
 from tests.chaos.stage import Server, Workers, write_accounts
 from tests.fault.truth import contradicts, status_for
-
 from worker.process import Child, wait_until
 from worker.sandbox.control import SandboxControl
 from worker.sandbox.process import running_sandbox
@@ -76,6 +76,15 @@ class Stage:
     def wait_final(self, names: Sequence[str], timeout_seconds: float = 60) -> list[OrderRecord]:
         self.until(lambda: all(record.is_final for record in self.records(names)), "final statuses", timeout_seconds)
         return self.records(names)
+
+    def wait_some(self, names: Sequence[str]) -> None:
+        """Wait until the first of these is final."""
+        self.until(lambda: any(record.is_final for record in self.records(names)), "work under way")
+
+    def wait_more(self) -> None:
+        """Wait until something else became final."""
+        ended = len(self.endings())
+        self.until(lambda: len(self.endings()) > ended, "another result")
 
     def assert_true(self, names: Sequence[str]) -> None:
         """Wait for final statuses and compare each with the truth."""

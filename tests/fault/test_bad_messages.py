@@ -6,9 +6,9 @@ import json
 import sys
 
 import pytest
+
 from neo_cancel import CancelOrder, Status
 from neo_cancel.ledger import enqueue_call
-
 from worker.commands import worker_command
 from worker.process import Child, child_environment
 
@@ -135,22 +135,23 @@ Canceller.run = run_or_die
 """
 
 
+@pytest.mark.chaos
 @pytest.mark.parametrize("size", [40, 150], ids=["one message", "many messages"])
 def test_an_order_that_kills_workers_is_parked_and_its_bulk_ends(stage, size):
     """Three deaths point at it; whoever restarts the worker, as a supervisor does, gets the rest done."""
     orders = stage.make(size)
     poison = orders[size // 2]
     (stage.folder / "poisoned.py").write_text(POISONED.format(poison=poison.order_number))
-    command = ["poisoned" if part == "worker.app" else part for part in worker_command(
-        ["risk", "routine"], threads=64, node="poisoned@%h", python=sys.executable
-    )]
-    environment = child_environment(
-        **dict(stage.workers._env), PYTHONPATH=f"{stage.folder}:.:producers"
-    )
+    command = [
+        "poisoned" if part == "worker.app" else part
+        for part in worker_command(["risk", "routine"], threads=64, node="poisoned@%h", python=sys.executable)
+    ]
+    environment = child_environment(**dict(stage.workers._env), PYTHONPATH=f"{stage.folder}:.:producers")
     deaths = 0
     stage.producer.enqueue_many(orders)
     child = Child("poisoned", command, env=environment, log_path=stage.folder / "poisoned.log")
     try:
+
         def is_over():
             nonlocal child, deaths
             if not child.is_running:

@@ -4,6 +4,7 @@ import random
 import time
 
 import pytest
+
 from neo_cancel import LedgerRefusedError, LedgerUnavailableError, NeoCancelError
 from tests.chaos.stage import free_port
 
@@ -26,6 +27,7 @@ def insist(producer, orders, accepted):
         return
 
 
+@pytest.mark.chaos
 @pytest.mark.parametrize(
     ("appendfsync", "ends"),
     [("everysec", ["power cut"] * RESTARTS), ("always", ["kill", "stop", "kill", "stop", "kill"])],
@@ -43,11 +45,10 @@ def test_a_bulk_of_5000_outlives_five_restarts(make_stage, appendfsync, ends):
     for number, chunk in enumerate(chunks):
         insist(stage.producer, chunk, accepted)
         if number % 10 == 5:
-            stage.until(lambda: any(r.is_final for r in stage.records(names_of(chunks[number]))), "work under way")
+            stage.wait_some(names_of(chunk))
             size, sized_at = stage.server.written(), time.monotonic()
             insist(stage.producer, chunks[number + 1], accepted)
-            ended = len(stage.endings())
-            stage.until(lambda: len(stage.endings()) > ended, "results that may be forgotten")
+            stage.wait_more()
             how = ends.pop()
             stage.server.stop() if how == "stop" else stage.server.kill()
             if how == "power cut":

@@ -11,7 +11,15 @@ import redis
 import redis.asyncio
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
 from neo_cancel import CancelOrder
 from neo_cancel.ledger import (
     BACKLOGS,
@@ -31,7 +39,6 @@ from neo_cancel.ledger import (
     taken_key,
 )
 from neo_cancel.record import DEAD, OrderRecord, Status
-
 from worker.hold import Hold
 from worker.job import Job
 from worker.recovery import Recovery
@@ -40,7 +47,7 @@ LANES = ("risk", "routine")
 NUMBERS = ["251015000123450", "251015000123451"]
 WORKERS_AT = st.integers(0, 1)
 A_LIFETIME = 3600.0
-EXAMPLES = int(os.environ.get("LEDGER_EXAMPLES", "25"))
+EXAMPLES = int(os.environ.get("LEDGER_EXAMPLES", "60"))
 
 
 class Quiet:

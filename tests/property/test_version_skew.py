@@ -7,11 +7,11 @@ import redis
 import redis.asyncio
 from hypothesis import given
 from hypothesis import strategies as st
+
 from neo_cancel import CancelOrder, CancelProducer, Status
 from neo_cancel.ledger import enqueue_call, load_script, named_key
 from neo_cancel.record import OrderRecord, split
 from tests.property.test_ledger_machine import Worker
-
 from worker.job import Job
 from worker.transport import complaint
 

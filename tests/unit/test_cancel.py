@@ -1,5 +1,4 @@
 """One order from its cancel to its final status, against a broker in memory."""
-# ruff: noqa: ARG002 (fakes take what their Protocols pass)
 
 import asyncio
 import time

@@ -32,10 +32,11 @@ for i = 1, #KEYS - 3 do
     answers[i] = 1
     if new_owner == '-' then
       if new_status ~= status then ended[#ended + 1] = name .. ' ' .. new_status end
-      -- The queue entry outlives a claim only where the server lost the claim itself.
+      -- Its place in a queue or on the watch list outlives a claim only where the server lost the claim itself.
       if fence > newer then
         redis.call('ZREM', 'nc:queued:risk', name)
         redis.call('ZREM', 'nc:queued:routine', name)
+        redis.call('ZREM', KEYS[3], name)
       end
     end
     if look ~= '' then

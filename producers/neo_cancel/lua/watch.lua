@@ -16,7 +16,7 @@ local answers, names = {}, {}
 for _, name in ipairs(due) do
   local value = redis.call('GET', 'nc:order:' .. name)
   local status, fence, owner, rest = string.match(value or '', '^(%S+) (%d+) (%S+) (.*)$')
-  if owner == '-' and status ~= 'queued' then
+  if owner == '-' and status == 'unknown' then
     local taken = status .. ' ' .. (fence + 1) .. ' ' .. ARGV[1] .. ' ' .. rest
     redis.call('SET', 'nc:order:' .. name, taken, 'KEEPTTL')
     answers[#answers + 1] = taken
