@@ -4,6 +4,7 @@ import asyncio
 import re
 import time
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -189,7 +190,9 @@ class Hold:
         )
         missing = [order for order, answer in zip(orders, answers, strict=True) if answer == b"missing"]
         if missing:
-            await self.call(enqueue_call(missing, batch=None, ttl_seconds=self._ttl_seconds))
+            # The queue somebody chose by hand is a word, too: an order need not say its lane again.
+            ours = [replace(order, lane=lane) for order in missing]
+            await self.call(enqueue_call(ours, batch=None, ttl_seconds=self._ttl_seconds))
         jobs = [Job.decode(answer) for answer in answers if answer not in (b"", b"missing")]
         # A message that came twice finds its orders in our own hands, unless the first claim's answer never reached us or a
         # producer asked again while we watched.

@@ -109,6 +109,17 @@ def test_one_bad_order_takes_no_neighbour_with_it(stage):
     assert ["order", "order_number", "order_number", "ucc"] == reasons
 
 
+def test_a_message_by_hand_is_as_urgent_as_the_queue_it_lies_in(stage):
+    """Its orders need not name the lane again: what was put into the risk queue is a risk cancel."""
+    stage.start_worker()
+    orders = stage.make(2)
+    wires = [{name: said for name, said in order.to_wire().items() if name != "lane"} for order in orders]
+    stage.server.client.lpush("risk", changed(good_message(orders), lambda m: chunk(m, lane="risk", orders=wires)))
+    stage.until(lambda: stage.server.client.exists(*(f"nc:order:{name}" for name in names_of(orders))) == 2, "records")
+    stage.assert_true(names_of(orders))
+    assert ["risk", "risk"] == [record.lane for record in stage.records(names_of(orders))]
+
+
 def test_a_message_of_thousands_of_orders_is_worked_on(stage):
     """Nobody's library sends one, but by hand it is one line of code; Lua takes no list as long as that."""
     orders = [CancelOrder(ucc="NOBODY", order_number=f"{number:015d}") for number in range(9000)]
