@@ -20,7 +20,7 @@ class ConfigurationError(Exception):
 class Account(BaseModel):
     """One client account. `base_url` is what the broker's login reply gave; `sid` and `auth` are the session's tokens.
 
-    `orders_per_second` and `verify` override the process's settings; None takes those. A rate of 0 is no limit.
+    `orders_per_second`, `verify` and `watch_refused` override the process's settings; None takes those. A rate of 0 is no limit.
     """
 
     model_config = {"extra": "forbid", "frozen": True}
@@ -30,6 +30,7 @@ class Account(BaseModel):
     auth: SecretStr
     orders_per_second: Annotated[float, Field(ge=0)] | None = None
     verify: bool | None = None
+    watch_refused: bool | None = None
 
 
 class Settings(BaseSettings):
@@ -58,6 +59,7 @@ class Settings(BaseSettings):
         10.0, ge=0, description="how long the book is waited for before the reply stands"
     )
     watch_interval: float = Field(5.0, gt=0, description="between two looks at an order that ended unknown")
+    watch_refused: bool = Field(False, description="watch orders that ended refused or blocked, too")
     backoff: float = Field(0.1, gt=0, description="the first pause between tries is random between 0 and this")
     backoff_most: float = Field(5.0, gt=0)
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from config.settings import Account, ConfigurationError, Settings, load_accounts
+from neo_cancel.record import Status
 from worker.backoff import CancelPolicy
 from worker.kotak.session import NoSessionError, Session
 from worker.ports import Log
@@ -52,14 +53,22 @@ class Accounts:
                 # The first order of an account is judged by the account's own rules, too.
                 self._read_if_changed()
             account, settings = self._accounts.get(ucc), self._settings
-            asked = None if account is None else account.verify
             policy = self._policies[ucc] = CancelPolicy(
                 window=settings.verification_window,
-                verify=settings.verify if asked is None else asked,
+                verify=settings.verify if account is None or account.verify is None else account.verify,
                 backoff=settings.backoff,
                 backoff_most=settings.backoff_most,
+                watch_refused=settings.watch_refused
+                if account is None or account.watch_refused is None
+                else account.watch_refused,
             )
         return policy
+
+    def is_watched(self, ucc: str, status: Status) -> bool:
+        """Whether an order that ended so is still looked at until the trading day ends."""
+        if status in (Status.REFUSED, Status.BLOCKED):
+            return self.policy_of(ucc).watch_refused
+        return status is Status.UNKNOWN
 
     def _read_if_changed(self) -> None:
         try:

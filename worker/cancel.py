@@ -16,6 +16,7 @@ from worker.lanes import Lanes
 from worker.ports import Broker, Log, Notes
 from worker.verdict import (
     IP_MISMATCH,
+    MISSING_LOOKS,
     Action,
     Case,
     Decision,
@@ -24,6 +25,7 @@ from worker.verdict import (
     Sighting,
     Verdict,
     at_deadline,
+    is_refusal,
     judge,
     settle,
 )
@@ -37,7 +39,7 @@ _NOT_WHITELISTED: Final = "whitelist this machine's address with the broker; log
 _WRONG_MACHINE: Final = (
     "the session belongs to another address: log in from this machine, which must be on the whitelist"
 )
-WATCH_STEPS: Final = 4
+MAY_WORK: Final = frozenset({Status.REFUSED, Status.BLOCKED, Status.EXPIRED, Status.UNKNOWN})
 
 
 class Canceller:
@@ -64,8 +66,41 @@ class Canceller:
         case = _case_of(job)
         decision = await self._decide(job, case)
         assert decision.status is not None  # noqa: S101 (a decision to finish names a status)
+        self._end(job, case, decision, decision.status)
+
+    async def watch(self, job: Job, *, may_send: bool) -> bool:
+        """Look at an order that ended while it may still work, and cancel it once more where that is safe.
+
+        Say whether its end is known now: the job has its new final status then, else its old one. Safe is what a job in time
+        may do, too; what the broker refused for good is only read.
+        """
+        case = _case_of(job)
+        case.unsure = True
+        policy = self._policy_of(job.ucc)
+        may_send = may_send and not is_refusal(job.document.get("code"))
+        job.deadline_at = self._clock() + policy.window
+        while True:
+            decision = await self._look(job, case, policy, patient=False)
+            if decision.next is Next.FINISH:
+                break
+            if self._clock() >= job.deadline_at:
+                decision = at_deadline(case)
+                break
+            if decision.next is Next.SEND and may_send:
+                may_send = False
+                await self._deliver(job, case, policy)
+            elif not _is_open(case, may_send=may_send):
+                return False
+            await self._pause(job, case.looks + 1, policy)
+        if decision.status is None or decision.status in MAY_WORK:
+            return False
+        job.say(first_final_at=job.document.get("final_at"))
+        self._end(job, case, decision, decision.status)
+        return True
+
+    def _end(self, job: Job, case: Case, decision: Decision, status: Status) -> None:
         now = self._clock()
-        job.status = decision.status
+        job.status = status
         row = case.seen if isinstance(case.seen, Row) else None
         if decision.verified and row is not None:
             job.say(filled_quantity=row.filled_quantity, unfilled_quantity=row.unfilled_quantity)
@@ -76,39 +111,6 @@ class Canceller:
         if not decision.verified:
             job.say(verified_by=None)
         self._report(job)
-
-    async def watch(self, job: Job, *, may_send: bool) -> bool:
-        """Look once at an order that ended without proof, and cancel it again where that is safe; say whether proof came.
-
-        With proof the job has its new final status; without, its old one.
-        """
-        case = _case_of(job)
-        case.unsure = True
-        policy = self._policy_of(job.ucc)
-        for tries in range(1, WATCH_STEPS + 1):
-            decision = await self._look(job, case, policy, patient=False)
-            if decision.next is Next.FINISH and decision.verified:
-                break
-            is_working = isinstance(case.seen, Row) and case.seen.state is not OrderState.CANCEL_PENDING
-            if not may_send or not is_working:
-                return False
-            job.deadline_at = self._clock() + policy.window
-            if decision.next is Next.SEND:
-                await self._deliver(job, case, policy)
-            await self._pause(job, tries, policy)
-        else:
-            return False
-        assert decision.status is not None  # noqa: S101
-        if decision.status in (Status.REFUSED, Status.BLOCKED, Status.UNKNOWN):
-            return False
-        now = self._clock()
-        row = case.seen if isinstance(case.seen, Row) else None
-        if row is not None:
-            job.say(filled_quantity=row.filled_quantity, unfilled_quantity=row.unfilled_quantity)
-        job.say(unknown_at=job.document.get("final_at"), final_at=now, verified=True, verified_at=now)
-        job.status = decision.status
-        self._report(job)
-        return True
 
     async def _decide(self, job: Job, case: Case) -> Decision:
         policy = self._policy_of(job.ucc)
@@ -303,6 +305,14 @@ def _case_of(job: Job) -> Case:
     # A worker that died without a word may have sent at any time since the order was accepted, not before.
     since = job.first_sent_at or (job.enqueued_ms / 1000 if job.maybe_sent else None)
     return Case(job.variety, unsure=job.maybe_sent, first_sent_at=since)
+
+
+def _is_open(case: Case, *, may_send: bool) -> bool:
+    """Tell whether another look within the same watch can settle what this one left open."""
+    if isinstance(case.seen, Row) and case.seen.state is not OrderState.CANCEL_PENDING and may_send:
+        return True  # an exit is sent after a second look only
+    is_nowhere = case.seen in (Sighting.MISSING, Sighting.NO_DATA) and case.blind_looks <= MISSING_LOOKS
+    return case.stand is Status.CANCELLED or is_nowhere
 
 
 def _last_verdict(state: RetryCallState) -> Verdict:

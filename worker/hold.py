@@ -57,7 +57,8 @@ class Hold:
     """The worker's hands. One per process; all methods belong to its event loop.
 
     `lease_seconds` is how long the others wait before they take over from a worker that says nothing. `gather_seconds` is the
-    least time between two writes: what ends in between shares one.
+    least time between two writes: what ends in between shares one. `is_watched` says of an account and a final status whether
+    such an order is looked at again, `watch_seconds` later, until its trading day is over.
     """
 
     def __init__(
@@ -68,12 +69,14 @@ class Hold:
         gather_seconds: float,
         ttl_seconds: int,
         watch_seconds: float,
+        is_watched: Callable[[str, Status], bool],
         on_lost: Callable[[], None],
         log: Log,
     ) -> None:
         self._redis, self._log = redis, log
         self._lease_seconds, self._gather_seconds = lease_seconds, gather_seconds
-        self._ttl_seconds, self._watch_seconds, self._on_lost = ttl_seconds, watch_seconds, on_lost
+        self._ttl_seconds, self._on_lost = ttl_seconds, on_lost
+        self._watch_seconds, self._is_watched = watch_seconds, is_watched
         self.worker = new_id()
         self.jobs: dict[str, Job] = {}
         self._valid_until = 0.0
@@ -317,9 +320,13 @@ class Hold:
         self._dirty.pop(job.name, None)
 
     def _watch_at(self, job: Job) -> int | str:
-        if job.status is not Status.UNKNOWN or self.now() > trading_day_end(job.enqueued_ms / 1000):
+        if not self._is_watched(job.ucc, job.status) or self.day_is_over(job):
             return ""
         return int((self.now() + self._watch_seconds) * 1000)
+
+    def day_is_over(self, job: Job) -> bool:
+        """Nobody need look at the order any more."""
+        return self.now() > trading_day_end(job.enqueued_ms / 1000)
 
     async def _write(
         self, jobs: Sequence[Job], *, owner: str | None, looks: Callable[[Job], int | str] | None

@@ -2,6 +2,7 @@
 
 import asyncio
 import heapq
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
@@ -248,7 +249,9 @@ class _Lane:
     def _push(self, waiter: _Waiter) -> None:
         job = waiter.job
         urgency = _RISK if job.is_risk else _ROUTINE
-        heapq.heappush(self._heap, (urgency, job.deadline_at, next(self._arrivals), waiter))
+        # A second try for what has ended waits for every first one.
+        deadline_at = math.inf if job.is_watched else job.deadline_at
+        heapq.heappush(self._heap, (urgency, deadline_at, next(self._arrivals), waiter))
 
     def _may_send(self) -> bool:
         is_paused = asyncio.get_running_loop().time() < self._paused_until

@@ -115,6 +115,7 @@ class Runtime:
             gather_seconds=settings.gather,
             ttl_seconds=settings.time_to_live,
             watch_seconds=settings.watch_interval,
+            is_watched=self.accounts.is_watched,
             on_lost=self._abandon,
             log=log,
         )
@@ -229,7 +230,7 @@ class Runtime:
     async def _run(self, job: Job) -> None:
         try:
             if job.is_watched:
-                await self.canceller.watch(job, may_send=True)
+                await self.canceller.watch(job, may_send=not self.hold.day_is_over(job))
             else:
                 await self.canceller.run(job)
         except Exception as error:  # noqa: BLE001 (whatever goes wrong with one order must not lose it)

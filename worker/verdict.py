@@ -9,7 +9,19 @@ from neo_cancel.record import Status
 from worker.kotak.order_book import OrderState, Row
 from worker.kotak.replies import Reply
 
-__all__ = ["Action", "Case", "Decision", "Failure", "Next", "Sighting", "Verdict", "at_deadline", "judge", "settle"]
+__all__ = [
+    "Action",
+    "Case",
+    "Decision",
+    "Failure",
+    "Next",
+    "Sighting",
+    "Verdict",
+    "at_deadline",
+    "is_refusal",
+    "judge",
+    "settle",
+]
 
 
 class Action(StrEnum):
@@ -102,6 +114,11 @@ def judge(answer: Reply | Failure, *, variety: str) -> Verdict:
         is_listed=listed,
         retry_after_seconds=answer.retry_after_seconds,
     )
+
+
+def is_refusal(code: str | None) -> bool:
+    """Tell whether a code refuses for good: asking again would be refused again."""
+    return _CODES.get(code or "") is Action.REFUSED
 
 
 def _may_have_acted(reply: Reply, action: Action) -> bool:

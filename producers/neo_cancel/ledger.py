@@ -12,7 +12,7 @@ nc:taken:WORKER           list        60 s               what a worker took sinc
 nc:backlog:LANE:UCC       list        while work goes on orders of an account beyond what its workers take at once
 nc:backlogs               sorted set  permanent          backlogs by when nobody will have worked on them for too long
 nc:recovery               string      a second           the recovery pass has been done by somebody
-nc:watch                  sorted set  permanent          orders that ended unknown, by their next look
+nc:watch                  sorted set  permanent          orders that ended while they may still work, by their next look
 nc:events                 stream      about 20,000       "ended": lines of "UCC:NUMBER status"
 nc:parked                 list        about 10,000       messages nobody could read, with the reason
 nc:counters               hash        permanent          what happened how often, over all workers

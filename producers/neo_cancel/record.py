@@ -50,8 +50,8 @@ class OrderRecord:
     `waiting_for` says why a `waiting` order waits: pace, backoff or session. `code` and `text` are the broker's
     last words. `verified` says that the status rests on the order book, named in `verified_by` (book, order).
     `corrected` lists the fields in which the live order contradicted the request. `filled_quantity` and
-    `unfilled_quantity` count shares or contracts, None where the book was not read. `unknown_at` is when the order
-    ended as `unknown`, kept when a later proof replaced that status.
+    `unfilled_quantity` count shares or contracts, None where the book was not read. `first_final_at` is when the
+    order ended as `unknown` (or, watched by request, `refused` or `blocked`) before a later proof replaced that status.
     """
 
     ucc: str
@@ -82,7 +82,7 @@ class OrderRecord:
     first_sent_at: float | None = None
     answered_at: float | None = None
     verified_at: float | None = None
-    unknown_at: float | None = None
+    first_final_at: float | None = None
     final_at: float | None = None
 
     @property

@@ -1,4 +1,4 @@
-"""What the recovery tests hurt: a Valkey and worker nodes of each test's own, and one sandbox for all."""
+"""What the recovery tests hurt: a Valkey and worker nodes of each test's own, one sandbox for all. And a node for the rest."""
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
@@ -12,6 +12,7 @@ from neo_cancel import CancelOrder, CancelProducer
 from neo_cancel.ledger import COUNTERS, EVENTS, PARKED, WORKERS, ended_names, held_key, named_key
 from neo_cancel.record import OrderRecord
 from tests.chaos.stage import Server, Workers, write_accounts
+from tests.fault.rig import Rig
 from tests.fault.truth import contradicts, status_for
 from worker.process import Child, wait_until
 from worker.sandbox.control import SandboxControl
@@ -24,6 +25,7 @@ HASTY = {
     "NEO_CANCEL_WATCH_INTERVAL": "0.5",
     "NEO_CANCEL_CALL_TIMEOUT": "3",
 }
+_accounts = itertools.count()
 _uccs = (f"FT{number:03d}" for number in itertools.count())
 
 
@@ -136,3 +138,32 @@ def make_stage(shared_sandbox: SandboxControl, tmp_path: Path) -> Iterator[Calla
 @pytest.fixture
 def stage(make_stage: Callable[..., Stage]) -> Stage:
     return make_stage()
+
+
+@pytest.fixture(scope="session")
+def desk(valkey_server: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
+    """One worker that nobody hurts, in a database of its own, for all tests that need just one."""
+    with running_sandbox("--seed", "3") as sandbox:
+        rig = Rig(sandbox, f"redis://127.0.0.1:{valkey_server.port}/1", tmp_path_factory.mktemp("desk"))
+        with rig.worker(NEO_CANCEL_VERIFICATION_WINDOW="3"):
+            yield rig
+
+
+@pytest.fixture
+def rig(desk: Rig) -> Iterator[Rig]:
+    yield desk
+    desk.sandbox.clear_faults()
+
+
+@pytest.fixture
+def producer(rig: Rig) -> Iterator[CancelProducer]:
+    with CancelProducer(rig.redis_url) as made:
+        yield made
+
+
+@pytest.fixture
+def ucc(rig: Rig) -> str:
+    """An account that no other test uses."""
+    name = f"AB{next(_accounts):03d}"
+    rig.open_account(name)
+    return name

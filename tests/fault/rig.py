@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from neo_cancel import CancelProducer
+from neo_cancel import CancelOrder, CancelProducer
 from worker.process import running_worker
 from worker.sandbox.control import SandboxControl
 
@@ -27,6 +27,15 @@ SHORT: Mapping[str, str] = {
 """Settings of a worker that gives up soon: seconds of patience instead of minutes."""
 
 
+PATIENT = 60.0
+"""How long a test waits for what takes a second, in seconds: the machine may be busy."""
+
+
+def asked(ucc: str, number: str, *, deadline: float = 30.0, **about: Any) -> CancelOrder:
+    """Wish for a cancel, with a deadline that a test can wait for."""
+    return CancelOrder(ucc=ucc, order_number=number, deadline_seconds=deadline, **about)
+
+
 class Rig:
     """What a test holds: the sandbox's control, a producer, and the accounts file the worker reads."""
 
@@ -41,6 +50,10 @@ class Rig:
         """Create an account at the sandbox and put its session into the accounts file; `overrides` as in Account."""
         session = self.sandbox.create_account(ucc)
         self.put(ucc, {"base_url": session.base_url, "sid": session.sid, "auth": session.auth} | overrides)
+
+    def make(self, ucc: str, **about: Any) -> str:
+        """Create one order; answer its number."""
+        return str(self.sandbox.create_orders([{"ucc": ucc, **about}])[0]["order_number"])
 
     def put(self, ucc: str, account: Mapping[str, Any]) -> None:
         """Write an account into the file, the way whoever logs in does."""

@@ -1,63 +1,18 @@
 """One rule of the final status at a time, end to end: a real worker node, a real Valkey, the sandbox broker."""
 
 import socket
-from itertools import count
 
 import pytest
 
-from neo_cancel import CancelOrder, CancelProducer
 from neo_cancel.record import Status
-from tests.fault.rig import Rig
+from tests.fault.rig import PATIENT, asked
 from worker.process import wait_until
 from worker.sandbox.process import running_sandbox
-
-PATIENT = 60.0
-
-
-@pytest.fixture(scope="module")
-def desk(valkey_server, tmp_path_factory):
-    """One worker for the whole module, in a database of its own."""
-    with running_sandbox("--seed", "3") as sandbox:
-        rig = Rig(sandbox, f"redis://127.0.0.1:{valkey_server.port}/1", tmp_path_factory.mktemp("desk"))
-        with rig.worker(NEO_CANCEL_VERIFICATION_WINDOW="3"):
-            yield rig
-
-
-@pytest.fixture
-def rig(desk):
-    yield desk
-    desk.sandbox.clear_faults()
-
-
-@pytest.fixture
-def producer(rig):
-    with CancelProducer(rig.redis_url) as made:
-        yield made
-
-
-_accounts = count()
-
-
-@pytest.fixture
-def ucc(rig):
-    """An account that no other test uses."""
-    name = f"AB{next(_accounts):03d}"
-    rig.open_account(name)
-    return name
-
-
-def made(rig, ucc, **about):
-    """Create one order; answer its number."""
-    return rig.sandbox.create_orders([{"ucc": ucc, **about}])[0]["order_number"]
-
-
-def asked(ucc, number, *, deadline=30.0, **about):
-    return CancelOrder(ucc=ucc, order_number=number, deadline_seconds=deadline, **about)
 
 
 def test_what_was_filled_before_is_recorded(rig, producer, ucc):
     """A cancelled order says how much of it was executed."""
-    number = made(rig, ucc, quantity=10, filled_quantity=4)
+    number = rig.make(ucc, quantity=10, filled_quantity=4)
     record = producer.enqueue(asked(ucc, number)).wait(PATIENT)
     said = record.status, record.verified, record.filled_quantity, record.unfilled_quantity
     assert (Status.CANCELLED, True, 4, 6) == said
@@ -65,7 +20,7 @@ def test_what_was_filled_before_is_recorded(rig, producer, ucc):
 
 def test_a_cancel_the_exchange_refused_is_tried_again(rig, producer, ucc):
     """Ok, then `not cancelled` in the book: its reason is in the log, the second cancel works."""
-    number = made(rig, ucc)
+    number = rig.make(ucc)
     rig.sandbox.add_fault("refuse_late", on="cancel", order_number=number, times=1, reason="RMS: circuit limit")
     record = producer.enqueue(asked(ucc, number)).wait(PATIENT)
     reasons = [line["reason"] for line in rig.logged("cancel refused by the exchange") if number in line["order"]]
@@ -75,7 +30,7 @@ def test_a_cancel_the_exchange_refused_is_tried_again(rig, producer, ucc):
 
 def test_a_cancel_the_exchange_refuses_to_the_end_is_refused(rig, producer, ucc):
     """With the book's reason, and proven."""
-    number = made(rig, ucc)
+    number = rig.make(ucc)
     rig.sandbox.add_fault("refuse_late", on="cancel", order_number=number, reason="RMS: circuit limit")
     record = producer.enqueue(asked(ucc, number, deadline=4.0)).wait(PATIENT)
     assert (Status.REFUSED, "RMS: circuit limit", True) == (record.status, record.text, record.verified)
@@ -84,7 +39,7 @@ def test_a_cancel_the_exchange_refuses_to_the_end_is_refused(rig, producer, ucc)
 
 def test_an_order_the_book_does_not_have_is_not_found(rig, producer, ucc):
     """The book was read, it has other orders, and the broker says no, too."""
-    made(rig, ucc)
+    rig.make(ucc)
     record = producer.enqueue(asked(ucc, "260722999999999")).wait(PATIENT)
     assert (Status.NOT_FOUND, True) == (record.status, record.verified)
 
@@ -108,28 +63,11 @@ def test_an_empty_book_proves_nothing(producer, ucc):
 )
 def test_the_live_row_corrects_the_request(rig, producer, ucc, live, request_, corrected):  # noqa: PLR0917
     """What the book knows better is taken from it, used, and recorded as corrected."""
-    number = made(rig, ucc, **live)
+    number = rig.make(ucc, **live)
     record = producer.enqueue(asked(ucc, number, **request_)).wait(PATIENT)
     truth = rig.sandbox.lookup([number])[number]
     assert (Status.CANCELLED, corrected, "api") == (record.status, record.corrected, truth["cancelled_by"])
     assert (truth["variety"], truth["amo"]) == (record.variety, record.amo)
-
-
-@pytest.mark.parametrize("after_effect", [True, False])
-def test_the_watch_list_replaces_unknown_by_proof(rig, producer, ucc, after_effect):
-    """Silence and no book: unknown. When the broker is back: the truth, both times kept, a second event."""
-    number = made(rig, ucc)
-    rig.sandbox.add_fault("reset", on="cancel", ucc=ucc, after_effect=after_effect)
-    rig.sandbox.add_fault("reset", on="reads", ucc=ucc)
-    handle = producer.enqueue(asked(ucc, number, deadline=1.5))
-    first = handle.wait(PATIENT)
-    events = producer.events(timeout_seconds=PATIENT)
-    rig.sandbox.clear_faults()
-    proof = next(record for record in events if record.order_number == number and record.status is not Status.UNKNOWN)
-    assert (Status.UNKNOWN, None, False) == (first.status, first.unknown_at, first.verified)
-    assert (Status.CANCELLED, first.final_at, True) == (proof.status, proof.unknown_at, proof.verified)
-    assert proof.final_at > proof.unknown_at
-    assert "api" == rig.sandbox.lookup([number])[number]["cancelled_by"]
 
 
 def closed_port():
@@ -186,7 +124,7 @@ def test_a_bulk_survives_the_end_of_its_session(rig, producer, ucc):
 def test_a_blocked_account_stops_and_the_book_decides(rig, producer, ucc, preset):
     """An IP error: a call or a few instead of one an order, an alarm that says what to do, and the book's truth."""
     states = {"open": Status.BLOCKED, "cancelled": Status.ALREADY_CANCELLED, "complete": Status.FILLED}
-    expected = {made(rig, ucc, state=state): status for state, status in states.items() for _ in range(20)}
+    expected = {rig.make(ucc, state=state): status for state, status in states.items() for _ in range(20)}
     rig.sandbox.add_fault("preset", on="cancel", ucc=ucc, preset=preset)
     bulk = producer.enqueue_many(asked(ucc, number) for number in expected)
     bulk.wait(PATIENT)
@@ -200,10 +138,10 @@ def test_a_blocked_account_stops_and_the_book_decides(rig, producer, ucc, preset
 def test_an_ip_mismatch_is_mended_by_a_session_of_this_machine(rig, producer, ucc):
     """1037 once, a new session in the accounts file: the order goes on."""
     # The worker holds a session; then somebody writes another one (here the same, at another spelling of its address).
-    producer.enqueue(asked(ucc, made(rig, ucc))).wait(PATIENT)
+    producer.enqueue(asked(ucc, rig.make(ucc))).wait(PATIENT)
     rig.put(ucc, rig.accounts[ucc] | {"base_url": rig.accounts[ucc]["base_url"] + "/"})
     rig.sandbox.add_fault("preset", on="cancel", ucc=ucc, preset="1037", times=1)
-    record = producer.enqueue(asked(ucc, made(rig, ucc))).wait(PATIENT)
+    record = producer.enqueue(asked(ucc, rig.make(ucc))).wait(PATIENT)
     assert (Status.CANCELLED, 2) == (record.status, record.attempts)
 
 

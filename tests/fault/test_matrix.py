@@ -75,6 +75,7 @@ BEFORE = {
     "base URL": preset("200032"),
     "filled before": {"fault": "fill_before"},
     "partly filled before": {"fault": "fill_before", "quantity": 3},
+    "cancelled by somebody else before": {"fault": "cancel_before"},
     "Ok, nothing done": {"fault": "ack_only"},
     "Ok, then not cancelled": {"fault": "refuse_late"},
     "Ok, later not cancelled": {"fault": "refuse_late", "seconds": 0.4},

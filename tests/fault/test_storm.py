@@ -28,6 +28,7 @@ STORM = [
     (0.01, {"fault": "preset", "preset": "garbage", "after_effect": True}),
     (0.05, {"fault": "fill_before"}),
     (0.02, {"fault": "ack_only"}),
+    (0.01, {"fault": "cancel_before"}),
 ]
 
 

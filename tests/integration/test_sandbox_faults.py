@@ -144,6 +144,12 @@ def test_an_order_can_be_filled_just_before_the_call(sandbox, http):
     assert ("complete", 10, 0) == tuple(truth(sandbox)[key] for key in ("state", "filled_quantity", "effects"))
 
 
+def test_somebody_else_can_cancel_an_order_just_before_the_call(sandbox, http):
+    sandbox.add_fault("cancel_before", on="cancel")
+    assert 1006 == cancel(http).json()["stCode"]
+    assert ("cancelled", "other", 0) == tuple(truth(sandbox)[key] for key in ("state", "cancelled_by", "effects"))
+
+
 def test_a_partial_fill_leaves_something_to_cancel(sandbox, http):
     sandbox.add_fault("fill_before", on="cancel", quantity=4)
     assert OK == cancel(http).json()

@@ -47,6 +47,7 @@ LANES = ("risk", "routine")
 NUMBERS = ["251015000123450", "251015000123451"]
 WORKERS_AT = st.integers(0, 1)
 A_LIFETIME = 3600.0
+WATCHED = (Status.UNKNOWN, Status.REFUSED)
 EXAMPLES = int(os.environ.get("LEDGER_EXAMPLES", "60"))
 
 
@@ -67,6 +68,7 @@ class Worker:
             gather_seconds=0,
             ttl_seconds=60,
             watch_seconds=A_LIFETIME,
+            is_watched=lambda ucc, status: status in WATCHED,
             on_lost=self.tasks.clear,
             log=Quiet(),
         )
@@ -237,7 +239,7 @@ class LedgerMachine(RuleBasedStateMachine):
         assert is_ours == written
         after = self.record(job.name)
         assert (after == before) if not written else (after.status, after.owner) == (status, None)
-        if written and (before.status is Status.UNKNOWN or before.fence < job.fence):
+        if written and (before.status in WATCHED or before.fence < job.fence):
             # Unknown is what proof may replace; and the server may have forgotten that the order was asked for again.
             self.seen.pop(job.name, None)
 
@@ -334,7 +336,7 @@ class LedgerMachine(RuleBasedStateMachine):
                 assert record.key in places[record.owner], record
             elif record.status is Status.QUEUED:
                 assert record.key in places["queued"] | places["backlogs"], record
-            elif record.status is Status.UNKNOWN:
+            elif record.status in WATCHED:
                 is_parked = (record.text or "").startswith("parked")
                 assert is_parked or record.key in places["watched"], record
             else:
@@ -367,7 +369,7 @@ class LedgerMachine(RuleBasedStateMachine):
             before = self.seen.get(record.key)
             if before is not None:
                 assert before.fence <= record.fence, (before, record)
-                if before.is_final and before.status is not Status.UNKNOWN:
+                if before.is_final and before.status not in WATCHED:
                     assert before == record
             self.seen[record.key] = record
 

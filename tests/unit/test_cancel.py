@@ -433,7 +433,11 @@ async def test_a_watched_order_that_is_dead_is_proven(state, status):
     watched = unknown()
     ended_at = watched.document["final_at"]
     assert await Desk(World(state=state, changed_at=time.time())).canceller.watch(watched, may_send=True) is True
-    assert (status, ended_at, True) == (watched.status, watched.document["unknown_at"], watched.document["verified"])
+    assert (status, ended_at, True) == (
+        watched.status,
+        watched.document["first_final_at"],
+        watched.document["verified"],
+    )
     assert watched.document["final_at"] > ended_at
 
 
@@ -451,9 +455,56 @@ async def test_a_watched_order_may_be_left_alone():
     assert (Status.UNKNOWN, []) == (watched.status, world.sent)
 
 
-@pytest.mark.parametrize("world", [World(is_readable=False), World(state=None), World(state=OrderState.CANCEL_PENDING)])
-async def test_a_watched_order_that_cannot_be_seen_stays_unknown(world):
-    """No row, no proof and no second cancel."""
-    watched = unknown()
+async def test_a_watched_order_whose_cancel_is_pending_is_left_to_the_next_look():
+    """The exchange has it: a second cancel would not make it faster."""
+    world, watched = World(state=OrderState.CANCEL_PENDING), unknown()
     assert await Desk(world).canceller.watch(watched, may_send=True) is False
-    assert (Status.UNKNOWN, [], None) == (watched.status, world.sent, watched.document.get("unknown_at"))
+    assert (Status.UNKNOWN, [], None) == (watched.status, world.sent, watched.document.get("first_final_at"))
+
+
+async def test_a_watched_order_without_a_book_is_cancelled_by_the_brokers_word():
+    """A broker without a book, silent once and back again: its "Ok" stands after the window, as a job's would."""
+    world, watched = World(is_readable=False), unknown()
+    assert await Desk(world).canceller.watch(watched, may_send=True) is True
+    assert (Status.CANCELLED, 1, None) == (watched.status, len(world.sent), watched.document.get("verified"))
+
+
+async def test_a_watched_order_is_asked_for_once_a_look():
+    """Silence again: it stays unknown, and the next look is soon enough."""
+    world, watched = World(LOST, is_readable=False), unknown()
+    assert await Desk(world).canceller.watch(watched, may_send=True) is False
+    assert (Status.UNKNOWN, 1) == (watched.status, len(world.sent))
+
+
+@pytest.mark.parametrize("variety", ["bracket", "cover"])
+async def test_a_watched_exit_that_cannot_be_seen_is_not_repeated(variety):
+    """An exit is sent for an order that is seen working only."""
+    world, watched = World(is_readable=False), unknown(variety=variety)
+    assert await Desk(world).canceller.watch(watched, may_send=True) is False
+    assert (Status.UNKNOWN, []) == (watched.status, world.sent)
+
+
+@pytest.mark.parametrize("variety", ["bracket", "cover"])
+async def test_a_watched_exit_is_repeated_for_an_order_that_works(variety):
+    """After a second look."""
+    world, watched = World(variety=variety), unknown(variety=variety)
+    assert await Desk(world).canceller.watch(watched, may_send=True) is True
+    assert (Status.CANCELLED, 1) == (watched.status, len(world.sent))
+    assert len(world.reads) >= 2
+
+
+@pytest.mark.parametrize(("variety", "sent"), [("regular", 1), ("bracket", 0)])
+async def test_a_watched_order_that_is_nowhere_is_not_found(variety, sent):
+    """A readable book without it, twice, and the broker's no (an exit is not sent for it)."""
+    world, watched = World(no("1006"), state=None), unknown(variety=variety)
+    assert await Desk(world).canceller.watch(watched, may_send=True) is True
+    assert (Status.NOT_FOUND, sent, True) == (watched.status, len(world.sent), watched.document["verified"])
+
+
+@pytest.mark.parametrize(("code", "sent"), [("1113", 0), ("91400", 0), ("1006", 1), (None, 1)])
+async def test_a_watched_order_that_was_refused_for_good_is_only_read(code, sent):
+    """What the exchange or an unclear reply refused may be asked for again."""
+    world, watched = World(), unknown(code=code)
+    watched.status = Status.REFUSED
+    assert await Desk(world).canceller.watch(watched, may_send=True) is bool(sent)
+    assert (Status.CANCELLED if sent else Status.REFUSED, sent) == (watched.status, len(world.sent))

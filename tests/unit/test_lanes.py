@@ -87,6 +87,15 @@ async def test_then_the_earlier_deadline_then_the_earlier_arrival():
     assert [one.order_number for one in (sooner, soon, late)] == order
 
 
+async def test_a_watched_order_goes_last_in_its_lane():
+    """It has ended once: a first cancel goes before its second one, whatever their deadlines."""
+    gate = Gate()
+    watched, first = job(1, deadline_seconds=5.0), job(2)
+    watched.is_watched = True
+    order = await sent_in_order(lanes_of(gate).of("AB123"), [watched, first], gate)
+    assert [one.order_number for one in (first, watched)] == order
+
+
 async def test_an_order_that_became_urgent_moves_up():
     """`hurry` moves a waiting order into the risk lane."""
     gate = Gate()

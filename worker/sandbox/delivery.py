@@ -13,6 +13,7 @@ from worker.sandbox.cancelling import Effect
 from worker.sandbox.faults import (
     AckOnly,
     AnyFault,
+    CancelBefore,
     CancelPending,
     CannedReply,
     Delay,
@@ -58,17 +59,21 @@ class Delivery:
             call.faults.append(fault.fault)
             if isinstance(fault, Delay):
                 await asyncio.sleep(fault.seconds)
-            elif isinstance(fault, FillBefore):
-                self._fill(call, fault)
+            elif isinstance(fault, FillBefore | CancelBefore):
+                self._change(call, fault)
             else:
                 return await _under(fault, request, call, act)
         return answer(call, act(_NORMAL))
 
-    def _fill(self, call: Call, fault: FillBefore) -> None:
+    def _change(self, call: Call, fault: FillBefore | CancelBefore) -> None:
         account = self._book.accounts.get(call.ucc or "")
         order = account.orders.get(call.order_number or "") if account else None
-        if order is not None and order.standing in {"working", "cancelling"}:
+        if order is None or order.standing not in {"working", "cancelling"}:
+            return
+        if isinstance(fault, FillBefore):
             order.fill(fault.quantity)
+        else:
+            order.move("cancelled")
 
 
 async def _under(fault: AnyFault, request: web.Request, call: Call, act: Act) -> web.StreamResponse:

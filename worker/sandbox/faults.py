@@ -67,6 +67,12 @@ class FillBefore(Fault):
     quantity: Times | None = None
 
 
+class CancelBefore(Fault):
+    """Somebody else cancels the order just before the call is handled."""
+
+    fault: Literal["cancel_before"]
+
+
 class CannedReply(Fault):
     """Answer as ordered; with `after_effect` the call is carried out first."""
 
@@ -162,6 +168,7 @@ class CancelPending(Fault):
 AnyFault = Annotated[
     Delay
     | FillBefore
+    | CancelBefore
     | CannedReply
     | PresetReply
     | RateLimit
@@ -219,7 +226,7 @@ class FaultBook:
             if not self._hits(rule, call):
                 continue
             drawn.append(rule.fault)
-            if not isinstance(rule.fault, Delay | FillBefore):
+            if not isinstance(rule.fault, Delay | FillBefore | CancelBefore):
                 break
         return drawn
 

@@ -1,4 +1,4 @@
--- Take orders from the watch list whose next look is due. They have ended as unknown; the look may prove otherwise.
+-- Take orders from the watch list whose next look is due. They have ended while they may still work; the look may find more.
 --
 -- KEYS[1]  what this worker holds                           set
 -- KEYS[2]  the watch list (score: next look, ms)            sorted set
@@ -11,12 +11,13 @@
 if tonumber(redis.call('ZSCORE', 'nc:workers', ARGV[1]) or '0') == 0 then return false end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local MAY_WORK = {unknown = true, refused = true, blocked = true}
 local due = redis.call('ZRANGE', KEYS[2], '-inf', now, 'BYSCORE', 'LIMIT', 0, ARGV[2])
 local answers, names = {}, {}
 for _, name in ipairs(due) do
   local value = redis.call('GET', 'nc:order:' .. name)
   local status, fence, owner, rest = string.match(value or '', '^(%S+) (%d+) (%S+) (.*)$')
-  if owner == '-' and status == 'unknown' then
+  if owner == '-' and MAY_WORK[status] then
     local taken = status .. ' ' .. (fence + 1) .. ' ' .. ARGV[1] .. ' ' .. rest
     redis.call('SET', 'nc:order:' .. name, taken, 'KEEPTTL')
     answers[#answers + 1] = taken
