@@ -26,7 +26,7 @@ from worker.hold import MOST_CRASHES, Hold
 from worker.job import Job
 from worker.kotak.client import KotakClient, Timeouts
 from worker.kotak.gateway import Gateway
-from worker.kotak.transport import WholeReplyTransport
+from worker.kotak.transport import BrokerTransport
 from worker.lanes import LanePolicy, Lanes
 from worker.pace import SharedPace
 from worker.ports import Log
@@ -99,7 +99,7 @@ class Runtime:
         self._redis = connect_async(settings.resolved_redis_url, socket_timeout_seconds=2.0)
         self.accounts = Accounts(settings, log)
         self._client = KotakClient(
-            WholeReplyTransport(),
+            BrokerTransport(),
             Timeouts(
                 connect=settings.connect_timeout,
                 read=settings.read_timeout,

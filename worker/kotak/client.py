@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import quote_plus
 
-import aiohttp
 import httpx
 import orjson
 
 from worker.kotak.order_book import BookPage, read_page
 from worker.kotak.replies import Reply, parse_reply
 from worker.kotak.session import Session
-from worker.kotak.transport import prepared
+from worker.kotak.transport import Prepared, prepare
 
 __all__ = ["CANCEL_PATHS", "KotakClient", "MaybeSentError", "NotSentError", "Timeouts", "TransportError"]
 
@@ -54,7 +53,7 @@ class Timeouts:
 class KotakClient:
     """The broker's calls. One per process: it keeps its connections.
 
-    `transport` is httpx's own seam: the aiohttp one in production, a MockTransport in unit tests. `clock` (seconds since
+    `transport` is httpx's own seam: BrokerTransport in production, a MockTransport in unit tests. `clock` (seconds since
     the epoch) reads a Retry-After that is a date.
     """
 
@@ -100,10 +99,10 @@ class KotakClient:
         if ready is None:
             if len(self._calls) >= _CALLS_KEPT:
                 self._calls.clear()
-            url = session.url(CANCEL_PATHS[variety])
-            extensions = {**self._extensions, "prepared": prepared(url, session.headers, self._extensions["timeout"])}
-            headers = httpx.Headers([*session.headers, ("Host", httpx.URL(url).netloc.decode())])
-            ready = self._calls[session, variety] = httpx.URL(url), headers, extensions
+            url, first = _prepared("POST", session, CANCEL_PATHS[variety])
+            extensions = {**self._extensions, "prepared": first}
+            headers = httpx.Headers([*session.headers, ("Host", url.netloc.decode())])
+            ready = self._calls[session, variety] = url, headers, extensions
         return ready
 
     async def read_book(self, session: Session) -> BookPage:
@@ -115,7 +114,9 @@ class KotakClient:
         return await self._read(session, f"{_BOOK}/{order_number}")
 
     async def _read(self, session: Session, path: str) -> BookPage:
-        request = httpx.Request("GET", session.url(path), headers=session.headers, extensions=self._book_extensions)
+        url, ready = _prepared("GET", session, path)
+        extensions = {**self._book_extensions, "prepared": ready}
+        request = httpx.Request("GET", url, headers=session.headers, extensions=extensions)
         return read_page(*await self._exchange(request, self._timeouts.book))
 
     async def _exchange(self, request: httpx.Request, total_seconds: float) -> tuple[int, Mapping[str, str], bytes]:
@@ -128,9 +129,17 @@ class KotakClient:
                 finally:
                     await response.aclose()
                 return response.status_code, response.headers, content
-        except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, aiohttp.ClientError, OSError) as error:
+        except (httpx.HTTPError, httpx.StreamError, OSError) as error:
             kind = NotSentError if _cannot_have_left(error) else MaybeSentError
             raise kind(type(error.__cause__ or error).__name__) from error
+
+
+def _prepared(method: str, session: Session, path: str) -> tuple[httpx.URL, Prepared]:
+    try:
+        url = httpx.URL(session.url(path))
+        return url, prepare(method, url, session.headers)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise NotSentError(type(error).__name__) from error
 
 
 async def _content(response: httpx.Response) -> bytes:
@@ -141,8 +150,5 @@ async def _content(response: httpx.Response) -> bytes:
 
 
 def _cannot_have_left(error: Exception) -> bool:
-    """Only a failure to connect proves that nothing was sent."""
-    cause = error.__cause__
-    if isinstance(cause, aiohttp.ClientError):  # whatever the transport makes of it, aiohttp's own error tells
-        return isinstance(cause, aiohttp.ClientConnectorError | aiohttp.ConnectionTimeoutError | aiohttp.InvalidURL)
+    """Only a failure to connect proves that nothing was sent; the transport raises these where that is certain."""
     return isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout | httpx.UnsupportedProtocol)
