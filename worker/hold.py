@@ -1,6 +1,7 @@
 """What this worker holds in the ledger: its lease, its claims, and a writer that gathers many records into one step."""
 
 import asyncio
+import os
 import re
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -126,6 +127,8 @@ class Hold:
             return []
         if self._is_registered and not self.is_valid:
             self._steady_since = before
+        if not self._is_registered:
+            self._log.info("lease taken", worker=self.worker, pid=os.getpid())
         self._is_registered = True
         self._valid_until = before + self._lease_seconds
         await self._put_back_forgotten(held)
@@ -362,8 +365,10 @@ class Hold:
     async def requeue(self, owner: str, names: Sequence[str], *, why: str, suspects: int = 0) -> int:
         """Put orders that `owner` held ("-" for nobody) back into their queues; say how many went.
 
-        `why` is died, released or lost. The first `suspects` names may have killed their worker. An order that was
-        suspected twice comes back in a message of its own, and one suspected three times does not come back.
+        `why` is died, released or lost. The first `suspects` names may have killed their worker. Orders go to the front,
+        suspects behind the others. An order that was suspected twice comes back in a message of its own and at the end:
+        if there are many like it, they must not kill one worker after the other before anybody else had a turn. One
+        suspected three times does not come back.
         """
         values: Any = await self._redis.mget(keys_of(names)) if names else []
         groups: dict[tuple[str, str, int, str], list[Job]] = {}
@@ -388,11 +393,14 @@ class Hold:
         if gone:
             await self.call(ScriptCall("forget", [held_key(owner), RISK_QUEUED, ROUTINE_QUEUED], gone))
         moved = 0
-        for (lane, ucc, crashes, _), jobs in sorted(groups.items()):
+        # Each goes in front of the one before.
+        for (lane, ucc, crashes, alone), jobs in sorted(groups.items(), key=lambda group: -group[0][2]):
             for some in (jobs[at : at + CHUNK_SIZE] for at in range(0, len(jobs), CHUNK_SIZE)):
                 orders = [(job.order_number, job.fence, job.document) for job in some]
                 moved += await self.call(
-                    requeue_call(lane=lane, ucc=ucc, owner=owner, orders=orders, why=why, crashes=crashes)
+                    requeue_call(
+                        lane=lane, ucc=ucc, owner=owner, orders=orders, why=why, crashes=crashes, to_end=bool(alone)
+                    )
                 )
         return moved
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from redis.exceptions import RedisError
 
-from neo_cancel.ledger import COUNTERS, RECOVERY, WORKERS, ScriptCall, queued_key
+from neo_cancel.ledger import COUNTERS, RECOVERY, WORKERS, ScriptCall, front_key, queued_key
 from neo_cancel.messages import Lane
 from worker.hold import Hold
 from worker.ports import Log
@@ -53,7 +53,7 @@ class Recovery:
                 self._log.info("orders of a dead worker put back", worker=owner, orders=moved)
 
     async def _from_lost_messages(self, lane: str) -> int:
-        keys = [str(lane), queued_key(lane)]
+        keys = [str(lane), queued_key(lane), front_key(lane)]
         answer: Any = await self._hold.call(ScriptCall("lost", keys, [int(self._pickup_seconds * 1000), AT_ONCE]))
         if not answer:
             return 0

@@ -4,13 +4,14 @@ key                       type        lives              holds
 nc:order:UCC:NUMBER       string      time to live       "status fence owner accepted_ms maybe_sent crashes {document}"
 nc:batch:ID               list        time to live       UCC:NUMBER of every order of a bulk
 risk, routine             list        permanent          Celery's queues, one list per lane
-nc:queued:LANE            sorted set  permanent          orders that wait in that queue, by when their message was written
+nc:queued:LANE            sorted set  permanent          orders that wait in that queue, by their message's time
 nc:workers                sorted set  permanent          workers by the end of their lease
 nc:held:WORKER            set         while work goes on what a worker holds; emptied by its work or by recovery
 nc:urgent:WORKER          list        60 s               orders held by that worker that became urgent
 nc:taken:WORKER           list        60 s               what a worker took since its last heartbeat: the suspects if it dies
 nc:backlog:LANE:UCC       list        while work goes on orders of an account beyond what its workers take at once
 nc:backlogs               sorted set  permanent          backlogs by when nobody will have worked on them for too long
+nc:front:LANE             list        60 s               how far that queue was worked off at recovery's latest looks
 nc:recovery               string      a second           the recovery pass has been done by somebody
 nc:watch                  sorted set  permanent          orders that ended while they may still work, by their next look
 nc:events                 stream      about 20,000       "ended": lines of "UCC:NUMBER status"
@@ -84,6 +85,11 @@ def queued_key(lane: str) -> str:
     return f"nc:queued:{lane}"
 
 
+def front_key(lane: str) -> str:
+    """Name how far a lane's queue was worked off lately."""
+    return f"nc:front:{lane}"
+
+
 def held_key(worker: str) -> str:
     """Name what a worker holds."""
     return f"nc:held:{worker}"
@@ -155,17 +161,25 @@ def enqueue_call(chunk: Sequence[CancelOrder], *, batch: str | None, ttl_seconds
 
 
 def requeue_call(
-    *, lane: str, ucc: str, owner: str, orders: Sequence[tuple[str, int, Mapping[str, Any]]], why: str, crashes: int
+    *,
+    lane: str,
+    ucc: str,
+    owner: str,
+    orders: Sequence[tuple[str, int, Mapping[str, Any]]],
+    why: str,
+    crashes: int,
+    to_end: bool = False,
 ) -> ScriptCall:
     """Put orders back into a queue: (order number, fence it must still have, document) for each; `owner` "-" for nobody.
 
-    `why` is died, released or lost; `crashes` is added to each order's count.
+    `why` is died, released or lost; `crashes` is added to each order's count. They go to the queue's front, because they
+    have waited already, or `to_end`.
     """
     before, after = envelope(ucc=ucc, lane=lane, orders=[json.dumps(document) for _, _, document in orders])
     return ScriptCall(
         "requeue",
         [lane, queued_key(lane), held_key(owner), *(order_key(ucc, number) for number, _, _ in orders)],
-        [before, after, why, crashes, owner, *(fence for _, fence, _ in orders)],
+        [before, after, why, crashes, owner, "end" if to_end else "front", *(fence for _, fence, _ in orders)],
     )
 
 

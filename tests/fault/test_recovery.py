@@ -1,5 +1,6 @@
 """Workers die, sleep and are sent away, messages vanish and double: every order still ends once, and truly."""
 
+import json
 import os
 import signal
 import time
@@ -11,6 +12,11 @@ from neo_cancel.ledger import WORKERS
 
 def names_of(orders):
     return [f"{order.ucc}:{order.order_number}" for order in orders]
+
+
+def names_in(message):
+    chunk = json.loads(json.loads(message)["body"])[0][0]
+    return [f"{wire['ucc']}:{wire['order_number']}" for wire in chunk["orders"]]
 
 
 def slow_broker(stage, seconds=0.3):
@@ -49,6 +55,48 @@ def test_a_message_lost_from_an_empty_queue_is_noticed(stage):
     stage.start_worker()
     stage.assert_true(names_of(orders))
     assert 3 == stage.counter("recovered")
+
+
+def test_orders_of_a_killed_worker_go_first_behind_a_long_queue(stage):
+    """Nobody reads the routine queue while they are put back, so the queue itself shows whose turn it is."""
+    slow_broker(stage, 5)
+    child, worker = stage.start_worker()
+    orders = stage.make(2100)
+    held = set(busy_worker(stage, orders[:100], worker, at_least=100))
+    stage.workers.kill(child)
+    stage.sandbox.clear_faults()
+    stage.producer.enqueue_many(orders[100:])
+    stage.start_worker(lanes=["risk"])
+    stage.until(lambda: stage.held(worker) == [], "recovery")
+    waiting = [names_in(message) for message in reversed(stage.server.client.lrange("routine", 0, -1))]
+    first = [name for names in waiting for name in names][:100]
+    assert held == set(first)
+    stage.start_worker()
+    stage.assert_true(names_of(orders))
+    # Neither a vanished message nor a long queue was imagined.
+    assert 100 == stage.counter("recovered")
+
+
+def test_orders_of_a_killed_worker_go_first_in_a_backlog(make_stage):
+    """The next worker has no room for them, and more than a thousand others wait for it."""
+    stage = make_stage(NEO_CANCEL_ACCOUNT_ORDERS_AT_ONCE="100")
+    slow_broker(stage, 5)
+    child, worker = stage.start_worker()
+    orders = stage.make(1200)
+    busy_worker(stage, orders, worker, at_least=100)
+    backlog = f"nc:backlog:routine:{stage.ucc}"
+    stage.until(lambda: stage.server.client.llen(backlog) == 1100, "the backlog")
+    _, second = stage.start_worker()
+    held = set(stage.held(worker))
+    stage.workers.kill(child)
+
+    def are_first() -> bool:
+        front = {name.decode() for name in stage.server.client.lrange(backlog, 0, len(held) - 1)}
+        return held <= front | set(stage.held(second))
+
+    stage.until(are_first, "them to be in hands again or at the front")
+    stage.sandbox.clear_faults()
+    stage.assert_true(names_of(orders))
 
 
 def test_a_long_backlog_is_no_loss(stage):

@@ -270,8 +270,8 @@ class LedgerMachine(RuleBasedStateMachine):
         self.let_the_lease_run_out(at)
         self.workers[at] = self.start_worker()
 
-    @rule(number=st.sampled_from(NUMBERS), why=st.sampled_from(["died", "lost"]))
-    def look_before_putting_back(self, number: str, why: str) -> None:
+    @rule(number=st.sampled_from(NUMBERS), why=st.sampled_from(["died", "lost"]), to_end=st.booleans())
+    def look_before_putting_back(self, number: str, why: str, to_end: bool) -> None:
         """Recovery reads an order, and something else comes between that and its next step."""
         if f"AB123:{number}" in self.accepted:
             record = self.record(f"AB123:{number}")
@@ -279,7 +279,9 @@ class LedgerMachine(RuleBasedStateMachine):
             if (record.owner is None) == (why == "lost") and (record.owner is None or ends == 0):
                 orders = [(number, record.fence, CancelOrder(ucc="AB123", order_number=number).to_wire())]
                 owner = record.owner or "-"
-                call = requeue_call(lane=record.lane, ucc="AB123", owner=owner, orders=orders, why=why, crashes=0)
+                call = requeue_call(
+                    lane=record.lane, ucc="AB123", owner=owner, orders=orders, why=why, crashes=0, to_end=to_end
+                )
                 self.looks.append((f"AB123:{number}", call))
 
     @precondition(lambda self: self.looks)
@@ -362,6 +364,14 @@ class LedgerMachine(RuleBasedStateMachine):
         in_backlog = [names for lane, names in drawn if backlog_key(lane, "AB123") in read[3]]
         places = {"queued": read[0] | read[1], "watched": read[2], "backlogs": set().union(*in_backlog)}
         return places | dict(zip(workers, read[6:], strict=True))
+
+    @invariant()
+    def no_message_is_older_than_one_in_front_of_it(self) -> None:
+        """Whoever is older than the message at the front is taken for lost."""
+        for lane in LANES:
+            waiting = [json.loads(message) for message in self.server.lrange(lane, 0, -1)]
+            times = [message["headers"]["enqueued_ms"] for message in reversed(waiting)]
+            assert times == sorted(times)
 
     @invariant()
     def what_is_final_stays_and_fences_only_rise(self) -> None:

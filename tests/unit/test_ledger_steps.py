@@ -6,7 +6,17 @@ import fakeredis
 import pytest
 
 from neo_cancel import CancelOrder
-from neo_cancel.ledger import RISK_QUEUED, ROUTINE_QUEUED, WORKERS, enqueue_call, load_script, named_key
+from neo_cancel.ledger import (
+    RISK_QUEUED,
+    ROUTINE_QUEUED,
+    WORKERS,
+    backlog_key,
+    enqueue_call,
+    front_key,
+    load_script,
+    named_key,
+    requeue_call,
+)
 from neo_cancel.record import OrderRecord
 
 
@@ -25,11 +35,51 @@ def enqueue(server, *orders: CancelOrder) -> list[int]:
     return server.eval(load_script("enqueue").text, len(call.keys), *call.keys, *call.arguments)
 
 
-def claim(server, *names: str, lane: str = "routine", worker: str = "w1") -> list[bytes]:
+def claim(server, *names: str, lane: str = "routine", worker: str = "w1", backlog: str = "") -> list[bytes]:
     server.zadd(WORKERS, {worker: 1})
     fixed = [f"nc:held:{worker}", RISK_QUEUED, ROUTINE_QUEUED, f"nc:taken:{worker}"]
     keys = [*fixed, *map(named_key, names)]
-    return server.eval(load_script("claim").text, len(keys), *keys, worker, lane, "")
+    return server.eval(load_script("claim").text, len(keys), *keys, worker, lane, backlog)
+
+
+def put_back(server, number: int, *, fence: int = 1, owner: str = "w1", crashes: int = 0, to_end: bool = False) -> int:
+    """Put one order back into the routine queue, as recovery does for a dead worker."""
+    orders = [(order(number).order_number, fence, order(number).to_wire())]
+    call = requeue_call(
+        lane="routine", ucc="AB123", owner=owner, orders=orders, why="died", crashes=crashes, to_end=to_end
+    )
+    return server.eval(load_script("requeue").text, len(call.keys), *call.keys, *call.arguments)
+
+
+def lost(server) -> list[bytes]:
+    """Name whose message is gone, with no patience for messages on their way."""
+    keys = ["routine", ROUTINE_QUEUED, front_key("routine")]
+    return server.eval(load_script("lost").text, len(keys), *keys, 0, 100)
+
+
+def waiting(server) -> list[tuple[list[int], int]]:
+    """Read the routine queue from its front: the last digits of each message's orders, and its time."""
+    read = []
+    for message in map(json.loads, reversed(server.lrange("routine", 0, -1))):
+        wires = json.loads(message["body"])[0][0]["orders"]
+        read.append(([int(wire["order_number"][-1]) for wire in wires], message["headers"]["enqueued_ms"]))
+    return read
+
+
+def queued_at(server, *times_ms: int) -> None:
+    """Write one order after the other, 1 and on, as if each had been enqueued at its time."""
+    for number, at in enumerate(times_ms, start=1):
+        enqueue(server, order(number))
+        message = json.loads(server.lpop("routine"))
+        message["headers"]["enqueued_ms"] = at
+        server.lpush("routine", json.dumps(message))
+        server.zadd(ROUTINE_QUEUED, {f"AB123:{order(number).order_number}": at})
+
+
+def take(server, number: int, worker: str = "w1") -> None:
+    """Read the message at the front and claim its order."""
+    server.rpop("routine")
+    assert claim(server, f"AB123:{order(number).order_number}", worker=worker) != [b""]
 
 
 def test_enqueueing_writes_record_queue_entry_message_and_batch_in_one_step(server):
@@ -89,3 +139,85 @@ def test_a_further_request_depends_on_what_is_known(server, status, answer):
     record = OrderRecord.decode(server.get("nc:order:AB123:251015000123451"))
     assert ("queued" if answer == 0 else status) == record.status
     assert (3, True) == (record.fence, record.maybe_sent)
+
+
+def test_what_is_put_back_is_read_before_what_nobody_had(server):
+    """And it speaks for the time of the message it was put before: times never fall from the front to the end."""
+    queued_at(server, 1000, 2000, 3000)
+    take(server, 1)
+    put_back(server, 1)
+    assert [([1], 2000), ([2], 2000), ([3], 3000)] == waiting(server)
+    assert [] == lost(server)
+
+
+def test_who_was_put_back_first_is_not_called_lost_behind_who_was_put_back_later(server):
+    """The later one was accepted later: a message with its time would declare those behind it lost."""
+    queued_at(server, 1000, 2000, 3000)
+    take(server, 1)
+    take(server, 2, worker="w2")
+    put_back(server, 1)
+    put_back(server, 2, owner="w2")
+    assert [[2], [1], [3]] == [numbers for numbers, _ in waiting(server)]
+    assert sorted(at for _, at in waiting(server)) == [at for _, at in waiting(server)]
+    assert [] == lost(server)
+
+
+def test_a_message_that_was_put_back_and_vanished_is_missed_as_soon_as_the_queue_moves_on(server):
+    """Long before the queue is worked off."""
+    queued_at(server, 1000, 2000, 3000)
+    take(server, 1)
+    put_back(server, 1)
+    server.rpop("routine")
+    assert [] == lost(server)  # as old as the front: it may still be on its way
+    take(server, 2)
+    assert [b"AB123:251015000123451"] == lost(server)
+
+
+def test_before_an_empty_queue_what_is_put_back_waits_from_now_on(server):
+    queued_at(server, 1000)
+    take(server, 1)
+    put_back(server, 1)
+    assert waiting(server)[0][1] == server.zscore(ROUTINE_QUEUED, "AB123:251015000123451") > 1_000_000
+
+
+def test_a_message_by_hand_at_the_front_says_no_time(server):
+    """Then the time of acceptance does: it is hardly later than that of whoever still waits."""
+    queued_at(server, 1000, 2000)
+    take(server, 1)
+    server.rpush("routine", '{"headers": {}, "body": "[[{\\"orders\\": []}]]"}')
+    accepted = json.loads(claim(server, "AB123:251015000123451")[0].split(b" ")[3])
+    put_back(server, 1)
+    assert accepted == json.loads(server.lindex("routine", -1))["headers"]["enqueued_ms"]
+
+
+def test_what_goes_to_the_end_is_read_last(server):
+    queued_at(server, 1000, 2000)
+    take(server, 1)
+    put_back(server, 1, to_end=True)
+    assert [[2], [1]] == [numbers for numbers, _ in waiting(server)]
+    assert [] == lost(server)
+
+
+def test_a_message_that_was_just_read_is_not_lost(server):
+    """Its orders are about to be claimed, although the front has moved beyond them."""
+    queued_at(server, 1000, 2000)
+    keys = ["routine", ROUTINE_QUEUED, front_key("routine")]
+    look = load_script("lost").text
+    server.rpush(front_key("routine"), "5000 1000")
+    server.rpop("routine")
+    assert [] == server.eval(look, len(keys), *keys, 60_000, 100)
+    server.delete(front_key("routine"))
+    assert [] == server.eval(look, len(keys), *keys, 60_000, 100)
+    assert [b"AB123:251015000123451"] == lost(server)
+
+
+@pytest.mark.parametrize(("crashes", "place"), [(0, 0), (1, 0), (2, 2)])
+def test_in_a_backlog_too_what_a_worker_had_goes_first(server, crashes, place):
+    """Unless two deaths point at it."""
+    queued_at(server, 1000, 2000, 3000)
+    take(server, 1)
+    put_back(server, 1, crashes=crashes)
+    backlog = backlog_key("routine", "AB123")
+    for number in (2, 3, 1):
+        claim(server, f"AB123:{order(number).order_number}", backlog=backlog)
+    assert place == server.lrange(backlog, 0, -1).index(b"AB123:251015000123451")

@@ -13,7 +13,7 @@
 -- lease: what it took, nobody would miss. An order that two deaths point at is no suspect until its turn comes, alone.
 if tonumber(redis.call('ZSCORE', 'nc:workers', ARGV[1]) or '0') == 0 then return false end
 local values = redis.call('MGET', unpack(KEYS, 5))
-local answers, names, suspects, deferred = {}, {}, {}, {}
+local answers, names, suspects, deferred, fresh, returned = {}, {}, {}, {}, {}, {}
 for i, value in ipairs(values) do
   if not value then
     answers[i] = 'missing'
@@ -23,6 +23,8 @@ for i, value in ipairs(values) do
     answers[i] = ''
     if status == 'queued' and ARGV[3] ~= '' then
       deferred[#deferred + 1] = name
+      local crashes = tonumber(string.match(rest, '^%d+ %d (%d+) '))
+      if tonumber(fence) > 0 and crashes < 2 then table.insert(returned, 1, name) else fresh[#fresh + 1] = name end
     elseif status == 'queued' then
       answers[i] = 'sending ' .. (fence + 1) .. ' ' .. ARGV[1] .. ' ' .. rest
       redis.call('SET', KEYS[i + 4], answers[i], 'KEEPTTL')
@@ -49,7 +51,9 @@ end
 if #deferred > 0 then
   redis.call('ZREM', KEYS[2], unpack(deferred))
   redis.call('ZREM', KEYS[3], unpack(deferred))
-  redis.call('RPUSH', ARGV[3], unpack(deferred))
+  -- Whom a worker had in its hands before has waited: in front of whom none had, but not if two deaths point at it.
+  if #fresh > 0 then redis.call('RPUSH', ARGV[3], unpack(fresh)) end
+  if #returned > 0 then redis.call('LPUSH', ARGV[3], unpack(returned)) end
   local time = redis.call('TIME')
   redis.call('ZADD', 'nc:backlogs', time[1] * 1000 + 3000, ARGV[3])
 end

@@ -1,7 +1,7 @@
 -- Accept orders of one account: records, queue entry and message in one step.
 --
 -- KEYS[1]  queue list of the lane, read by Celery           list
--- KEYS[2]  what waits in that queue (score: accepted, ms)   sorted set
+-- KEYS[2]  what waits in that queue (score: the message's time, ms)   sorted set
 -- KEYS[3]  members of the batch, or '' for none             list
 -- KEYS[4...]  the orders' records                           string
 -- ARGV[1]  time to live of a record and a batch, seconds

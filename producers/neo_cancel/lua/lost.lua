@@ -1,18 +1,31 @@
 -- Find orders whose message is gone: they wait, but nothing as old as they are waits in the queue any more.
 --
 -- KEYS[1]  queue list of the lane, read by Celery           list
--- KEYS[2]  what waits in that queue (score: accepted, ms)   sorted set
+-- KEYS[2]  what waits in that queue (score: the message's time, ms)   sorted set
+-- KEYS[3]  the latest looks: "when, time at the front", ms  list
 -- ARGV[1]  how long a message may be on its way from the queue to a claim, ms
 -- ARGV[2]  how many to answer at most
 --
--- Answers the names. A long backlog is not a loss: the oldest message still queued says how far the workers are.
+-- Answers the names. A long backlog is not a loss: the message at the front says how far the workers are, because none behind
+-- it is older. And a message that was read a moment ago is not one either: the front must have been beyond it for so long.
 local time = redis.call('TIME')
-local before = time[1] * 1000 + math.floor(time[2] / 1000) - ARGV[1]
-local oldest = redis.call('LINDEX', KEYS[1], -1)
-if oldest then
-  local accepted = string.match(oldest, '"enqueued_ms": (%d+)')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local front = redis.call('LINDEX', KEYS[1], -1)
+local at = now
+if front then
+  at = string.match(front, '"enqueued_ms": (%d+)')
   -- Sent by hand, without a time: it says nothing, and it will be gone soon.
-  if not accepted then return {} end
-  before = math.min(before, accepted)
+  if not at then return {} end
 end
-return redis.call('ZRANGE', KEYS[2], '-inf', '(' .. before, 'BYSCORE', 'LIMIT', 0, ARGV[2])
+redis.call('RPUSH', KEYS[3], string.format('%d %d', now, at))
+redis.call('EXPIRE', KEYS[3], 60)
+local looks, first = redis.call('LRANGE', KEYS[3], 0, -1), nil
+for i, look in ipairs(looks) do
+  if tonumber(string.match(look, '^%d+')) <= now - ARGV[1] then first = i end
+end
+-- Nobody has looked on for long enough.
+if not first then return {} end
+redis.call('LTRIM', KEYS[3], first - 1, -1)
+local before = math.huge
+for i = first, #looks do before = math.min(before, string.match(looks[i], '%d+$')) end
+return redis.call('ZRANGE', KEYS[2], '-inf', string.format('(%d', before), 'BYSCORE', 'LIMIT', 0, ARGV[2])
