@@ -11,7 +11,8 @@ UV_VERSION = 0.13.9
 TOOLS = $(VENV)/uv-$(UV_VERSION)
 # A uv of your own: make UV=uv test
 UV = $(TOOLS)/bin/uv
-UV_HERE = UV_PROJECT_ENVIRONMENT=$(VENV) UV_PYTHON=$(PY) UV_PYTHON_DOWNLOADS=never $(UV)
+# Compiled once: where Python may not write its bytecode, each worker would compile all it imports at its start, for three seconds.
+UV_HERE = UV_PROJECT_ENVIRONMENT=$(VENV) UV_PYTHON=$(PY) UV_PYTHON_DOWNLOADS=never UV_COMPILE_BYTECODE=1 $(UV)
 STAMP = $(VENV)/.synced
 SOURCES = producers worker config tests
 

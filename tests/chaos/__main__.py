@@ -6,9 +6,11 @@ import json
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from tests.chaos.driver import Options, run
 from tests.chaos.events import EVENTS
+from tests.chaos.kills import KillOptions, run_kills
 
 
 def main() -> int:
@@ -16,38 +18,62 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", type=Path, help="write the report here instead of to standard output")
-    parser.add_argument("--orders", type=int, default=0, help="(default: 60 a second)")
+    parser.add_argument(
+        "--scenario",
+        choices=("everything", "kills"),
+        default="everything",
+        help="everything at once, or kill -9 of a random worker every two seconds behind a queue of 20,000 orders",
+    )
+    parser.add_argument("--orders", type=int, default=0, help="(default: 60 a second; kills: 20,000 at once)")
     parser.add_argument("--workers", type=int, default=3)
-    parser.add_argument("--every", type=float, default=1.0, help="mean seconds between two events")
+    parser.add_argument("--every", type=float, default=0.0, help="mean seconds between two events (1; kills: 2)")
     parser.add_argument("--only", default="", help=f"comma-separated events out of {', '.join(EVENTS)}")
     parser.add_argument("--appendfsync", choices=("everysec", "always"), default="everysec")
     parser.add_argument("--env", action="append", default=[], metavar="NAME=VALUE", help="a setting of the workers")
     parser.add_argument("--keep", type=Path, help="keep logs and data in a new folder inside this one")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
-        report = asyncio.run(
-            run(
-                Options(
-                    seconds=given.seconds,
-                    seed=given.seed,
-                    folder=Path(
-                        tempfile.mkdtemp(dir=given.keep, prefix=f"seed-{given.seed}-") if given.keep else scratch
-                    ),
-                    orders=given.orders or int(60 * given.seconds),
-                    workers=given.workers,
-                    every=given.every,
-                    only=frozenset(filter(None, given.only.split(","))),
-                    appendfsync=given.appendfsync,
-                    env=dict(pair.split("=", 1) for pair in given.env),
-                )
-            )
-        )
+        folder = Path(tempfile.mkdtemp(dir=given.keep, prefix=f"seed-{given.seed}-") if given.keep else scratch)
+        report = _kills(given, folder) if given.scenario == "kills" else _everything(given, folder)
     text = json.dumps(report, indent=1, default=str)
     if given.json:
         given.json.write_text(text)
         text = json.dumps(report["figures"], default=str)
     print(text)
     return 0 if report["figures"]["lost"] == report["figures"]["false"] == 0 else 1
+
+
+def _kills(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    return run_kills(
+        KillOptions(
+            seconds=given.seconds,
+            seed=given.seed,
+            folder=folder,
+            orders=given.orders or 20_000,
+            workers=given.workers,
+            every=given.every or 2.0,
+            appendfsync=given.appendfsync,
+            env=dict(pair.split("=", 1) for pair in given.env),
+        )
+    )
+
+
+def _everything(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
+    return asyncio.run(
+        run(
+            Options(
+                seconds=given.seconds,
+                seed=given.seed,
+                folder=folder,
+                orders=given.orders or int(60 * given.seconds),
+                workers=given.workers,
+                every=given.every or 1.0,
+                only=frozenset(filter(None, given.only.split(","))),
+                appendfsync=given.appendfsync,
+                env=dict(pair.split("=", 1) for pair in given.env),
+            )
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -116,7 +116,12 @@ class Workers:
 
     def logged(self, event: str) -> list[dict[str, Any]]:
         """Read the log lines of one kind, of all nodes."""
-        lines = self.log_path.read_text(errors="replace").splitlines()
+        return self.logged_in(self.log_path.read_bytes(), event)
+
+    @staticmethod
+    def logged_in(log: bytes, event: str) -> list[dict[str, Any]]:
+        """Read the log lines of one kind out of a piece of the log."""
+        lines = log.decode(errors="replace").splitlines()
         entries = [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
         return [entry for entry in entries if entry.get("event") == event]
 
