@@ -50,7 +50,13 @@ def _start(**_: Any) -> None:
 
 
 @signals.worker_ready.connect(weak=False)
-def _let_sigquit_drain(**_: Any) -> None:
+def _serve(**_: Any) -> None:
+    for runtime in _running:
+        runtime.serve(app.amqp.queues.consume_from)
+    _let_sigquit_drain()
+
+
+def _let_sigquit_drain() -> None:
     # Celery's cold shutdown ends a threads pool with NotImplementedError (celery #10490).
     signal.signal(signal.SIGQUIT, signal.getsignal(signal.SIGTERM))
 

@@ -215,11 +215,14 @@ class Hold:
                 "draw", [held_key(worker), backlog, BACKLOGS, taken_key(worker)], [worker, at_most, worry_ms]
             )
         )
-        return left, [self._take(Job.decode(value)) for value in values]
+        jobs = [self._take(Job.decode(value)) for value in values]
+        for job in jobs if backlog.startswith(backlog_key(Lane.RISK, "")) else ():
+            job.lane = job.document["lane"] = Lane.RISK.value
+        return left, jobs
 
-    async def orphaned_backlog(self) -> str | None:
-        """Take over a backlog that nobody works on any more."""
-        found = await self.call(ScriptCall("orphans", [BACKLOGS], [int(self._lease_seconds * 1000)]))
+    async def orphaned_backlog(self, lanes: Iterable[str]) -> str | None:
+        """Take over a backlog of one of these lanes that nobody works on any more."""
+        found = await self.call(ScriptCall("orphans", [BACKLOGS], [int(self._lease_seconds * 1000), *lanes]))
         return found.decode() if found else None
 
     async def claim_watched(self, at_most: int) -> list[Job]:

@@ -3,9 +3,10 @@
 import asyncio
 import contextlib
 import gc
+import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import Future
 from typing import Any, Final
 
@@ -16,7 +17,7 @@ from config.settings import Settings
 from neo_cancel.connection import connect_async
 from neo_cancel.errors import InvalidOrderError
 from neo_cancel.ledger import backlog_key
-from neo_cancel.messages import CHUNK_SIZE, WIRE_VERSION, CancelOrder, Lane
+from neo_cancel.messages import CHUNK_SIZE, WIRE_VERSION, CancelOrder, Lane, is_ucc
 from neo_cancel.plan import MAX_CHUNK_SIZE
 from neo_cancel.record import Status
 from worker.accounts import Accounts
@@ -35,9 +36,11 @@ from worker.recovery import Recovery, every
 __all__ = ["Runtime"]
 
 _START_SECONDS: Final = 30.0
+_SWITCH_SECONDS: Final = 0.001
 _PASS_SECONDS: Final = 1.0
 _PICKUP_SECONDS: Final = 3.0
 _WATCHED_AT_ONCE: Final = 100
+_DRAWN_AT_ONCE: Final = 200
 _PROBATION_SECONDS: Final = 1.0
 _DRAIN_LOOK_SECONDS: Final = 0.05
 _TEAR_DOWN_SECONDS: Final = 1.5
@@ -53,8 +56,10 @@ class Runtime:
         self._tasks: dict[Job, asyncio.Task[None]] = {}
         self._background: list[asyncio.Task[None]] = []
         self._backlogs: dict[str, asyncio.Task[None]] = {}
+        self._filled: set[str] = set()
         self._held: Counter[str] = Counter()
         self._ended: dict[str, asyncio.Event] = {}
+        self._lanes_served: list[str] = []
         self._is_draining = False
         self._stops_at = float("inf")
         self._probation = asyncio.Lock()
@@ -67,8 +72,15 @@ class Runtime:
         # sixth of a worker's CPU time.
         gc.freeze()
         gc.set_threshold(100_000, 50, 1000)
+        # Celery's thread asks for the interpreter many times a message, and by default waits 5 ms each time while this one
+        # is busy: other accounts' messages would wait for a bulk that is under way.
+        sys.setswitchinterval(_SWITCH_SECONDS)
         self._thread.start()
         self._submit(self._set_up()).result(_START_SECONDS)
+
+    def serve(self, lanes: Iterable[str]) -> None:
+        """Say which lanes' messages come here: backlogs that nobody works on are adopted of these only."""
+        self._lanes_served = sorted(lanes)
 
     def cancel(self, chunk: dict[str, Any]) -> dict[str, Any]:
         """Work on one message until each of its orders is final or in other hands; answer counts per status."""
@@ -161,6 +173,8 @@ class Runtime:
     async def _work(self, chunk: dict[str, Any]) -> dict[str, Any]:
         lane, orders = await self._read(chunk)
         if not orders:
+            if lane and is_ucc(chunk.get("ucc")):
+                self._work_off(backlog_key(lane, chunk["ucc"]))
             return {"orders": 0}
         ucc = orders[0].ucc
         if self._is_draining or self._held[ucc] >= self._settings.account_orders_at_once:
@@ -188,19 +202,28 @@ class Runtime:
         return {"ucc": ucc, "lane": lane, "orders": len(orders), "claimed": len(jobs), "counts": dict(counts)}
 
     def _work_off(self, backlog: str) -> None:
+        # Whoever is looking may have found nothing a moment ago.
+        self._filled.add(backlog)
         if backlog not in self._backlogs and not self._is_draining:
-            task = asyncio.create_task(self._draw(backlog))
-            self._backlogs[backlog] = task
-            task.add_done_callback(lambda _: self._backlogs.pop(backlog, None))
+            self._backlogs[backlog] = asyncio.create_task(self._draw(backlog))
 
     async def _draw(self, backlog: str) -> None:
+        try:
+            await self._draw_all(backlog)
+        finally:
+            del self._backlogs[backlog]
+
+    async def _draw_all(self, backlog: str) -> None:
         ucc = backlog.rpartition(":")[2]
         while not self._is_draining:
+            self._filled.discard(backlog)
             room = self._settings.account_orders_at_once - self._held[ucc]
-            left, jobs = await self.hold.draw(backlog, max(0, room))
+            left, jobs = await self.hold.draw(backlog, min(max(0, room), _DRAWN_AT_ONCE))
             for job in jobs:
                 self._begin(job)
             if left == 0:
+                if backlog in self._filled:
+                    continue
                 return
             # A look now and then also says that this backlog is in living hands.
             ended = self._ended.setdefault(ucc, asyncio.Event())
@@ -258,7 +281,7 @@ class Runtime:
         if not self._is_draining:
             for job in await self.hold.claim_watched(_WATCHED_AT_ONCE):
                 self._begin(job)
-            if (backlog := await self.hold.orphaned_backlog()) is not None:
+            if self._lanes_served and (backlog := await self.hold.orphaned_backlog(self._lanes_served)) is not None:
                 self._work_off(backlog)
 
     def _abandon(self) -> None:
@@ -276,7 +299,7 @@ class Runtime:
         self._abandon()
         if self._tasks:
             await asyncio.wait(self._tasks.values())
-        await self.hold.leave_backlogs(self._backlogs)
+        await self.hold.leave_backlogs(list(self._backlogs))
         await self.hold.release([job for job in self.hold.jobs.values() if not job.is_watched])
 
     async def _tear_down(self) -> None:

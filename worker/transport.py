@@ -85,6 +85,15 @@ class _Gate:
             raise RedisConnectionError("the channel is closed")
         return super()._connparams(asynchronous)  # type: ignore[misc]  # pyright: ignore
 
+    def _create_client(self, asynchronous: bool = False) -> Any:
+        # kombu builds a client for each of its calls; building one costs more than most of them.
+        if asynchronous:
+            return super()._create_client(asynchronous=True)  # type: ignore[misc]  # pyright: ignore
+        kept: Any = getattr(self, "_kept_client", None)
+        if kept is None or kept.connection_pool is not self.pool:  # type: ignore[attr-defined]  # pyright: ignore
+            kept = self._kept_client = super()._create_client()  # type: ignore[misc]  # pyright: ignore
+        return kept
+
     def _brpop_read(self, **options: Any) -> Any:
         try:
             return super()._brpop_read(**options)  # type: ignore[misc]  # pyright: ignore

@@ -9,7 +9,7 @@ nc:workers                sorted set  permanent          workers by the end of t
 nc:held:WORKER            set         while work goes on what a worker holds; emptied by its work or by recovery
 nc:urgent:WORKER          list        60 s               orders held by that worker that became urgent
 nc:taken:WORKER           list        60 s               what a worker took since its last heartbeat: the suspects if it dies
-nc:backlog:LANE:UCC       list        while work goes on orders of an account beyond what its workers take at once
+nc:backlog:LANE:UCC       list        time to live       orders of an account beyond what its workers take at once
 nc:backlogs               sorted set  permanent          backlogs by when nobody will have worked on them for too long
 nc:front:LANE             list        60 s               how far that queue was worked off at recovery's latest looks
 nc:recovery               string      a second           the recovery pass has been done by somebody
@@ -147,15 +147,21 @@ def document(order: CancelOrder, batch: str | None) -> str:
     return json.dumps(wire)
 
 
-def enqueue_call(chunk: Sequence[CancelOrder], *, batch: str | None, ttl_seconds: int) -> ScriptCall:
-    """Accept orders of one account and lane: records, queue entry and message in one atomic step."""
+def enqueue_call(
+    chunk: Sequence[CancelOrder], *, batch: str | None, ttl_seconds: int, to_backlog: bool = False
+) -> ScriptCall:
+    """Accept orders of one account and lane: records, queue entry and message in one atomic step.
+
+    With `to_backlog` they wait in the account's backlog, and a message only wakes somebody up to look there.
+    """
     ucc, lane = chunk[0].ucc, str(chunk[0].lane)
     documents = [document(order, batch) for order in chunk]
-    before, after = envelope(ucc=ucc, lane=lane, orders=documents, batch=batch)
+    before, after = envelope(ucc=ucc, lane=lane, orders=[] if to_backlog else documents, batch=batch)
+    fixed = [lane, queued_key(lane), batch_key(batch) if batch else "", backlog_key(lane, ucc) if to_backlog else ""]
     prefix = f"nc:order:{ucc}:"
     return ScriptCall(
         "enqueue",
-        [lane, queued_key(lane), batch_key(batch) if batch else "", *(prefix + order.order_number for order in chunk)],
+        [*fixed, *(prefix + order.order_number for order in chunk)],
         [ttl_seconds, before, after, lane, *documents],
     )
 

@@ -46,6 +46,11 @@ _SYMBOL = re.compile(r"[A-Z0-9&-]{1,50}", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
+def is_ucc(said: object) -> bool:
+    """Tell whether this can name an account."""
+    return isinstance(said, str) and _UCC.fullmatch(said) is not None
+
+
 class Variety(StrEnum):
     """The kind of order, hence the broker's endpoint."""
 
@@ -194,13 +199,14 @@ def new_id() -> str:
 def envelope(*, ucc: str, lane: str, orders: Sequence[str], batch: str | None = None) -> tuple[str, str]:
     """Write the Celery message (protocol 2, JSON) of one chunk as it lies in the Redis list named like the lane.
 
-    `orders` are the JSON texts of orders of one account. The message comes in two halves: the server's
+    `orders` are the JSON texts of orders of one account; none asks to look into the account's backlog. The message comes in two halves: the server's
     time in milliseconds goes between them, so that recovery can tell a waiting message from a lost one by one clock.
     """
     head = json.dumps({"v": WIRE_VERSION, "ucc": ucc, "lane": lane, "batch": batch})
     chunk = f'{head[:-1]}, "orders": [{", ".join(orders)}]}}'
     message_id = new_id()
-    shown = f"{ucc} {len(orders)} {'order' if len(orders) == 1 else 'orders'} {lane}"
+    count = f"{len(orders)} {'order' if len(orders) == 1 else 'orders'}" if orders else "backlog"
+    shown = f"{ucc} {count} {lane}"
     message: dict[str, Any] = {
         "body": f"[[{chunk}], {{}}, {_EMBED}]",
         "content-encoding": "utf-8",

@@ -1,5 +1,6 @@
 """From orders to calls of the enqueue script, grouped so that one round trip carries many. Knows no socket."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypedDict
@@ -16,6 +17,9 @@ __all__ = ["BulkPlan", "Plan", "Rounds"]
 CALLS_AT_ONCE: Final = 20
 TEACH_AT_MOST: Final = 3
 MAX_CHUNK_SIZE: Final = 500
+MESSAGES_AT_ONCE: Final = 8
+"""Messages of one account and lane in one bulk. What is more than they hold waits in the account's backlog: it would have its
+turn later anyhow, and thousands of messages of one account would keep every other account's waiting."""
 ACCEPTED, ATTACHED, DEAD_ALREADY = 0, 1, 2
 
 
@@ -67,10 +71,15 @@ class Plan:
         """Plan a bulk. Raises InvalidOrderError for an empty one."""
         kept, duplicates = distinct(orders)
         batch = new_id()
-        calls = [
-            enqueue_call(chunk, batch=batch, ttl_seconds=self.time_to_live_seconds)
-            for chunk in chunks(kept, self.chunk_size)
-        ]
+        calls: list[ScriptCall] = []
+        messages: Counter[tuple[str, str]] = Counter()
+        for chunk in chunks(kept, self.chunk_size):
+            group = chunk[0].ucc, str(chunk[0].lane)
+            messages[group] += 1
+            to_backlog = messages[group] > MESSAGES_AT_ONCE
+            calls.append(
+                enqueue_call(chunk, batch=batch, ttl_seconds=self.time_to_live_seconds, to_backlog=to_backlog)
+            )
         return BulkPlan(batch, [f"{order.ucc}:{order.order_number}" for order in kept], duplicates, calls)
 
 

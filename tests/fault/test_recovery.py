@@ -107,7 +107,8 @@ def test_a_long_backlog_is_no_loss(stage):
     assert stage.server.client.rpop("risk") is not None
     stage.start_worker(lanes=["risk"])
     stage.wait_final(names_of([lost]))
-    assert (40, 1) == (stage.server.client.llen("routine"), stage.counter("recovered"))
+    # Eight messages, the one that wakes somebody up for the backlog, and nothing else.
+    assert (9, 1) == (stage.server.client.llen("routine"), stage.counter("recovered"))
 
 
 def test_a_slow_worker_s_backlog_is_not_enqueued_again(make_stage):
@@ -163,7 +164,7 @@ def test_messages_that_come_twice_cost_no_second_call(stage):
     stage.producer.enqueue_many(orders)
     for message in stage.server.client.lrange("routine", 0, -1):
         stage.server.client.lpush("routine", message)
-    assert 40 == stage.server.client.llen("routine")
+    assert 18 == stage.server.client.llen("routine")
     stage.start_worker()
     stage.assert_true(names_of(orders))
     assert stage.calls() <= 1010

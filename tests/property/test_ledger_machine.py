@@ -77,6 +77,10 @@ class Worker:
     async def take(self, message: bytes, *, defer: bool = False) -> None:
         chunk = json.loads(json.loads(message)["body"])[0][0]
         orders = [CancelOrder.from_wire(wire) for wire in chunk["orders"]]
+        if not orders:
+            _, jobs = await self.hold.draw(backlog_key(chunk["lane"], chunk["ucc"]), 2)
+            self.tasks += jobs
+            return
         self.tasks += await self.hold.claim(chunk["lane"], orders, defer=defer)
 
 
@@ -118,11 +122,16 @@ class LedgerMachine(RuleBasedStateMachine):
     def enqueue(self, numbers: Sequence[str], lane: str) -> None:
         self.enqueue_numbers(numbers, lane)
 
-    def enqueue_numbers(self, numbers: Sequence[str], lane: str) -> None:
+    @rule(numbers=st.lists(st.sampled_from(NUMBERS), min_size=1, unique=True), lane=st.sampled_from(LANES))
+    def enqueue_into_the_backlog(self, numbers: Sequence[str], lane: str) -> None:
+        self.enqueue_numbers(numbers, lane, to_backlog=True)
+
+    def enqueue_numbers(self, numbers: Sequence[str], lane: str, *, to_backlog: bool = False) -> None:
         call = enqueue_call(
             [CancelOrder(ucc="AB123", order_number=number, lane=lane) for number in numbers],
             batch=None,
             ttl_seconds=60,
+            to_backlog=to_backlog,
         )
         self.server.eval(load_script(call.script).text, len(call.keys), *call.keys, *call.arguments)
         for name in (f"AB123:{number}" for number in numbers):

@@ -54,6 +54,7 @@ if #deferred > 0 then
   -- Whom a worker had in its hands before has waited: in front of whom none had, but not if two deaths point at it.
   if #fresh > 0 then redis.call('RPUSH', ARGV[3], unpack(fresh)) end
   if #returned > 0 then redis.call('LPUSH', ARGV[3], unpack(returned)) end
+  redis.call('EXPIRE', ARGV[3], 604800)
   local time = redis.call('TIME')
   redis.call('ZADD', 'nc:backlogs', time[1] * 1000 + 3000, ARGV[3])
 end

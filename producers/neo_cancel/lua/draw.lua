@@ -26,7 +26,12 @@ for _, name in ipairs(drawn or {}) do
     if tonumber(string.match(rest, '^%d+ %d (%d+) ')) < 2 then suspects[#suspects + 1] = name end
   end
 end
-if #names > 0 then redis.call('SADD', KEYS[1], unpack(names)) end
+if #names > 0 then
+  redis.call('SADD', KEYS[1], unpack(names))
+  -- Asked for again with more urgency, an order waits in a queue and in a backlog.
+  redis.call('ZREM', 'nc:queued:risk', unpack(names))
+  redis.call('ZREM', 'nc:queued:routine', unpack(names))
+end
 if #suspects > 0 then
   redis.call('RPUSH', KEYS[4], unpack(suspects))
   redis.call('EXPIRE', KEYS[4], 60)
