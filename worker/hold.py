@@ -4,7 +4,7 @@ import asyncio
 import os
 import re
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -255,12 +255,16 @@ class Hold:
                 self._lose()
 
     async def suspect(self, job: Job) -> None:
-        """Say that if this worker dies now, this order is to blame."""
-        async with self._redis.pipeline(transaction=True) as pipeline:
-            pipeline.delete(taken_key(self.worker))
-            pipeline.rpush(taken_key(self.worker), job.name)
-            pipeline.expire(taken_key(self.worker), 60)
-            await pipeline.execute()
+        """Say that if this worker dies now, this order is to blame. Returns when it is written, whatever it takes."""
+
+        async def write() -> None:
+            async with self._redis.pipeline(transaction=True) as pipeline:
+                pipeline.delete(taken_key(self.worker))
+                pipeline.rpush(taken_key(self.worker), job.name)
+                pipeline.expire(taken_key(self.worker), 60)
+                await pipeline.execute()
+
+        await self._insist(write)
 
     async def leave_backlogs(self, backlogs: Iterable[str]) -> None:
         """Say that nobody works on these backlogs: another worker need not wait until it worries."""
@@ -441,16 +445,25 @@ class Hold:
     # ------------------------------------------------------------------ Redis
 
     async def call(self, call: ScriptCall) -> Any:
-        """Run a script, and wait for a server that is away, full or read-only: with jitter, for as long as it takes.
+        """Run a script, for as long as it takes. It may run twice: what it did the first time makes the second do nothing."""
 
-        Each script may run twice: what it did the first time makes the second do nothing.
-        """
-        tries = 0
-        while True:
+        async def run() -> Any:
             try:
                 return cast("Any", await self._redis.execute_command(*call.command))  # type: ignore[no-untyped-call]
             except NoScriptError:
                 await self._redis.script_load(load_script(call.script).text)
+                return cast("Any", await self._redis.execute_command(*call.command))  # type: ignore[no-untyped-call]
+
+        return await self._insist(run)
+
+    async def _insist(self, step: Callable[[], Awaitable[Any]]) -> Any:
+        """Wait for a server that is away, full or read-only: with jitter, for as long as it takes."""
+        tries = 0
+        while True:
+            try:
+                return await step()
+            except NoScriptError:  # forgotten between two commands
+                continue
             except (RedisError, OSError) as error:
                 if not _may_come_back(error):
                     raise

@@ -111,3 +111,21 @@ def test_a_producer_that_finds_no_server_can_repeat(stage):
     stage.start_worker()
     stage.assert_true(names_of(orders))
     assert 60 == stage.calls()
+
+
+def test_orders_on_probation_outlive_an_outage(stage):
+    """Each says that it is to blame if the worker dies. While nobody hears that, it waits and is not forgotten."""
+    stage.sandbox.add_fault("delay", on="any", ucc=stage.ucc, seconds=0.1)
+    orders = stage.make(30)
+    stage.producer.enqueue_many(orders)
+    for key in (f"nc:order:{name}" for name in names_of(orders)):
+        status, fence, owner, accepted, _, _, document = stage.server.client.get(key).split(b" ", 6)
+        # As two deaths leave it.
+        stage.server.client.set(key, b" ".join([status, fence, owner, accepted, b"1", b"2", document]), ex=3600)
+    stage.start_worker()
+    stage.wait_some(names_of(orders))
+    stage.server.kill()
+    time.sleep(1)
+    stage.server.start()
+    stage.assert_true(names_of(orders))
+    assert [] == stage.parked()
