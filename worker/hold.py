@@ -113,15 +113,18 @@ class Hold:
 
     async def renew(self) -> list[str]:
         """Renew the lease and learn which orders became urgent. Calls `on_lost` when somebody may have taken over."""
-        before = time.monotonic()
+        before, worker = time.monotonic(), self.worker
         server_ms, kept, held, *urgent = await self.call(
             ScriptCall(
                 "renew",
-                [WORKERS, held_key(self.worker), urgent_key(self.worker), taken_key(self.worker)],
-                [self.worker, int(self._lease_seconds * 1000), int(not self._is_registered)],
+                [WORKERS, held_key(worker), urgent_key(worker), taken_key(worker)],
+                [worker, int(self._lease_seconds * 1000), int(not self._is_registered)],
             )
         )
         self._offset = server_ms / 1000 - time.time()
+        if worker != self.worker:
+            # Every claim that finds the lease run out asks: the first answer was heard, and we go by another name since.
+            return []
         if not kept:
             self._lose()
             return []

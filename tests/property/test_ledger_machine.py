@@ -416,3 +416,15 @@ def test_no_order_of_steps_loses_an_order_or_changes_a_proof(redis_url):
             print_blob=True,
         ),
     )
+
+
+async def test_a_lease_that_many_ask_for_is_lost_once(redis_url):
+    """A late answer about the old name must not cost the new one what it took meanwhile."""
+    async with redis.asyncio.Redis.from_url(redis_url) as client:
+        worker = Worker(client)
+        await worker.hold.renew()
+        lost: list[str] = []
+        worker.hold._on_lost = lambda: lost.append(worker.hold.worker)
+        await client.zadd(WORKERS, {worker.hold.worker: 0})
+        await asyncio.gather(*(worker.hold.renew() for _ in range(8)))
+        assert 1 == len(lost)
