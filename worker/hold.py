@@ -81,7 +81,7 @@ class Hold:
         self.worker = new_id()
         self.jobs: dict[str, Job] = {}
         self._valid_until = 0.0
-        self._is_registered = False
+        self._is_registered = self._has_taken = False
         self._offset = 0.0
         self._dirty: dict[str, Job] = {}
         self._ending: list[tuple[Job, asyncio.Future[bool]]] = []
@@ -243,6 +243,7 @@ class Hold:
             # The server lost what it knew last, perhaps that we had sent already.
             job.doubt()
         self.jobs[job.name] = job
+        self._has_taken = True
         return job
 
     async def _take_part(self, step: Callable[[str], ScriptCall]) -> Any:
@@ -256,6 +257,12 @@ class Hold:
                 return answer
             if worker == self.worker:
                 self._lose()
+
+    async def vouch(self) -> None:
+        """Say that what was taken so far did not kill this worker: fewer are suspected when something else does."""
+        if self._has_taken:
+            self._has_taken = False
+            await self._redis.delete(taken_key(self.worker))
 
     async def suspect(self, job: Job) -> None:
         """Say that if this worker dies now, this order is to blame. Returns when it is written, whatever it takes."""

@@ -156,6 +156,7 @@ class Runtime:
             self._redis, self.hold, pass_seconds=_PASS_SECONDS, pickup_seconds=_PICKUP_SECONDS, log=log
         )
         self._keep_doing(settings.lease / 3, self._heartbeat)
+        self._keep_doing(settings.lease / 12, self._vouch)
         self._keep_doing(_PASS_SECONDS, self._recovery.run_pass)
         self._keep_doing(_PASS_SECONDS, self._watch)
 
@@ -169,6 +170,10 @@ class Runtime:
                 job.lane = job.document["lane"] = Lane.RISK.value
                 self.lanes.of(job.ucc).hurry(job.order_number)
         await self.hold.write_notes()
+
+    async def _vouch(self) -> None:
+        if not self._probation.locked():  # who is on probation is vouched for when that is over
+            await self.hold.vouch()
 
     async def _work(self, chunk: dict[str, Any]) -> dict[str, Any]:
         lane, orders = await self._read(chunk)

@@ -77,9 +77,7 @@ class Plan:
             group = chunk[0].ucc, str(chunk[0].lane)
             messages[group] += 1
             to_backlog = messages[group] > MESSAGES_AT_ONCE
-            calls.append(
-                enqueue_call(chunk, batch=batch, ttl_seconds=self.time_to_live_seconds, to_backlog=to_backlog)
-            )
+            calls.append(enqueue_call(chunk, batch=batch, ttl_seconds=self.time_to_live_seconds, to_backlog=to_backlog))
         return BulkPlan(batch, [f"{order.ucc}:{order.order_number}" for order in kept], duplicates, calls)
 
 
