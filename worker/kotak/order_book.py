@@ -1,6 +1,6 @@
 """The broker's order book: rows as values. Pure: bytes in, BookPage out, never an exception."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final, cast
@@ -85,7 +85,7 @@ class BookPage:
     """
 
     reply: Reply
-    rows: dict[str, Row] | None
+    rows: Mapping[str, Row] | None
     is_empty: bool = False
     is_partial: bool = False
 
@@ -96,9 +96,32 @@ def read_page(http_status: int, headers: Mapping[str, str], body: bytes) -> Book
     if rows is None:
         reply = parse_reply(http_status, headers, body)
         return BookPage(reply, None, is_empty=reply.code == "5203" and not reply.ok)
-    read = [_row(raw) for raw in rows]
-    page = {row.order_number: row for row in read if row is not None}
-    return BookPage(Reply(http_status, ok=True), page, is_empty=not rows, is_partial=None in read)
+    raw = {row["nOrdNo"].strip(): row for row in rows if _is_row(row)}
+    is_partial = not all(map(_is_row, rows))
+    return BookPage(Reply(http_status, ok=True), _Rows(raw), is_empty=not rows, is_partial=is_partial)
+
+
+class _Rows(Mapping[str, Row]):
+    """The rows of a book, each read when somebody asks for it: a day's book is long, and few of its orders are waited for."""
+
+    def __init__(self, raw: dict[str, dict[str, Any]]) -> None:
+        self._raw = raw
+
+    def __getitem__(self, order_number: str) -> Row:
+        return _row(self._raw[order_number])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._raw)
+
+    def __len__(self) -> int:
+        return len(self._raw)
+
+
+def _is_row(raw: Any) -> bool:
+    if not isinstance(raw, dict):
+        return False
+    row = cast("dict[str, Any]", raw)
+    return isinstance(row.get("nOrdNo"), str) and isinstance(row.get("ordSt"), str)
 
 
 def _rows(body: bytes) -> list[Any] | None:
@@ -119,13 +142,9 @@ def _rows(body: bytes) -> list[Any] | None:
     return list[Any](data)  # pyright: ignore[reportUnknownArgumentType]
 
 
-def _row(raw: Any) -> Row | None:
-    if not isinstance(raw, dict):
-        return None
-    row = cast("dict[str, Any]", raw)
-    number, said = row.get("nOrdNo"), row.get("ordSt")
-    if not isinstance(number, str) or not isinstance(said, str):
-        return None
+def _row(row: dict[str, Any]) -> Row:
+    number: str = row["nOrdNo"]
+    said: str = row["ordSt"]
     state = _STATES.get(" ".join(said.lower().split()), OrderState.WORKING)
     product = _text(row.get("prod"))
     filled, unfilled = _quantity(row.get("fldQty")), _quantity(row.get("unFldSz"))
