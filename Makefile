@@ -45,9 +45,9 @@ test: lint ## Every check that a commit must pass
 	$(UV_HERE) build --wheel --quiet --out-dir var/wheel
 	$(PY) tests/check_wheel.py var/wheel
 	$(VENV)/bin/coverage erase
-	$(VENV)/bin/coverage run -m pytest -q tests/unit tests/property
+	$(VENV)/bin/coverage run -m pytest -q tests/unit
 	$(VENV)/bin/coverage report
-	$(VENV)/bin/pytest -q -n 2 --dist loadscope -m "not chaos" tests/integration tests/fault
+	$(VENV)/bin/pytest -q -n 2 --dist loadscope -m "not chaos" tests/property tests/integration tests/fault
 
 lint: $(STAMP) ## Lock file, ruff, types, import contracts
 	$(UV_HERE) lock --check --quiet

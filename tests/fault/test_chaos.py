@@ -9,7 +9,6 @@ import pytest
 from worker.process import PROJECT
 
 
-@pytest.mark.chaos
 @pytest.mark.timeout(240)
 def test_half_a_minute_of_chaos_loses_nothing_and_says_nothing_false(tmp_path):
     report = tmp_path / "report.json"
