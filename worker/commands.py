@@ -28,24 +28,8 @@ REDIS_OPTIONS: Final = {
 
 def worker_command(lanes: Sequence[str], *, threads: int, node: str | None = None, python: str = "python") -> list[str]:
     """Start one worker node for these lanes. `node` is its Celery name, None means `LANES@HOST`."""
-    return [
-        python,
-        *_CELERY,
-        "worker",
-        "-Q",
-        ",".join(lanes),
-        "-n",
-        node or f"{'-'.join(lanes)}@%h",
-        "-P",
-        "threads",
-        "-c",
-        str(threads),
-        "--without-gossip",
-        "--without-mingle",
-        "-E",
-        "--loglevel",
-        "WARNING",
-    ]
+    name = node or f"{'-'.join(lanes)}@%h"
+    return [python, "-m", "worker.node", "-Q", ",".join(lanes), "-n", name, "-c", str(threads)]
 
 
 def node_health_command(node: str, *, python: str = "python") -> list[str]:

@@ -131,9 +131,9 @@ def test_a_message_of_thousands_of_orders_is_worked_on(stage):
 
 
 POISONED = """
-import os
-from worker.app import app
+import os, sys
 from worker.cancel import Canceller
+from worker.node import main
 
 run = Canceller.run
 
@@ -143,6 +143,7 @@ async def run_or_die(self, job):
     await run(self, job)
 
 Canceller.run = run_or_die
+sys.exit(main())
 """
 
 
@@ -154,7 +155,7 @@ def test_an_order_that_kills_workers_is_parked_and_its_bulk_ends(stage, size):
     poison = orders[size // 2]
     (stage.folder / "poisoned.py").write_text(POISONED.format(poison=poison.order_number))
     command = [
-        "poisoned" if part == "worker.app" else part
+        "poisoned" if part == "worker.node" else part
         for part in worker_command(["risk", "routine"], threads=64, node="poisoned@%h", python=sys.executable)
     ]
     environment = child_environment(**dict(stage.workers._env), PYTHONPATH=f"{stage.folder}:.:producers")
