@@ -48,6 +48,9 @@ class Settings(BaseSettings):
     calls_at_once: int = Field(64, ge=1, description="calls in flight of one process")
     account_calls_at_once: int = Field(16, ge=1, description="calls in flight of one account in one process")
     account_orders_at_once: int = Field(400, ge=100, description="orders of one account in one process; the rest waits")
+    orders_at_once: int = Field(
+        20_000, ge=100, description="orders in one process; beyond it, messages wait for a thread"
+    )
     connect_timeout: float = Field(2.0, gt=0)
     read_timeout: float = Field(4.0, gt=0)
     write_timeout: float = Field(2.0, gt=0)
@@ -63,7 +66,7 @@ class Settings(BaseSettings):
     backoff: float = Field(0.1, gt=0, description="the first pause between tries is random between 0 and this")
     backoff_most: float = Field(5.0, gt=0)
 
-    lease: float = Field(3.0, ge=0.5, description="how long the others wait for a worker that says nothing")
+    lease: float = Field(2.5, ge=0.5, description="how long the others wait for a worker that says nothing")
     gather: float = Field(0.01, ge=0, description="least time between two writes to the ledger")
     time_to_live: int = Field(7 * 86_400, ge=60, description="how long records are kept")
     shutdown: float = Field(8.0, gt=0, description="how long calls in flight may take to end at shutdown")

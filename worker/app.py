@@ -13,6 +13,7 @@ from config.settings import ConfigurationError, Settings, load_settings
 from worker.runtime import Runtime
 from worker.startup import redis_complaints
 from worker.tasks import register
+from worker.transport import GatedDelivery
 
 __all__ = ["app"]
 
@@ -47,12 +48,13 @@ def _start(**_: Any) -> None:
     runtime = Runtime(_configured, log)
     runtime.start()
     _running.append(runtime)
+    GatedDelivery.head_start.append(runtime.expect)
 
 
 @signals.worker_ready.connect(weak=False)
-def _serve(**_: Any) -> None:
+def _serve(sender: Any, **_: Any) -> None:
     for runtime in _running:
-        runtime.serve(app.amqp.queues.consume_from)
+        runtime.serve(app.amqp.queues.consume_from, threads=sender.controller.concurrency)
     _let_sigquit_drain()
 
 

@@ -182,19 +182,19 @@ class Hold:
 
     # ------------------------------------------------------------------ claims
 
-    async def claim(self, lane: str, orders: Sequence[CancelOrder], *, defer: bool = False) -> list[Job]:
+    async def claim(self, lane: str, orders: Sequence[CancelOrder], *, at_most: int) -> list[Job]:
         """Take the orders of one account that nobody holds. An order that the ledger does not know is written first.
 
         What was sent by hand comes without a record: writing it calls a worker again, so nothing is claimed for it here.
-        `defer` puts the orders into the account's backlog instead of taking them.
+        Those beyond `at_most` go into the account's backlog.
         """
-        backlog = backlog_key(lane, orders[0].ucc) if defer else ""
+        backlog = backlog_key(lane, orders[0].ucc)
         keys = [order_key(order.ucc, order.order_number) for order in orders]
         answers = await self._take_part(
             lambda worker: ScriptCall(
                 "claim",
                 [held_key(worker), RISK_QUEUED, ROUTINE_QUEUED, taken_key(worker), *keys],
-                [worker, lane, backlog],
+                [worker, lane, backlog, at_most],
             )
         )
         missing = [order for order, answer in zip(orders, answers, strict=True) if answer == b"missing"]
@@ -388,7 +388,7 @@ class Hold:
         suspected three times does not come back.
         """
         values: Any = await self._redis.mget(keys_of(names)) if names else []
-        groups: dict[tuple[str, str, int, str], list[Job]] = {}
+        groups: dict[tuple[str, str, int, str], list[tuple[str, int, str]]] = {}
         poison: list[Job] = []
         gone: list[str] = []
         for at, (name, value) in enumerate(zip(names, values, strict=True)):
@@ -405,15 +405,15 @@ class Hold:
                 poison.append(job)
                 continue
             alone = name if job.crashes + crashes >= MOST_CRASHES - 1 else ""
-            groups.setdefault((job.lane, job.ucc, crashes, alone), []).append(job)
+            document = value.split(b" ", 6)[6].decode()
+            groups.setdefault((job.lane, job.ucc, crashes, alone), []).append((job.order_number, job.fence, document))
         await self._park_poison(owner, poison)
         if gone:
             await self.call(ScriptCall("forget", [held_key(owner), RISK_QUEUED, ROUTINE_QUEUED], gone))
         moved = 0
         # Each goes in front of the one before.
-        for (lane, ucc, crashes, alone), jobs in sorted(groups.items(), key=lambda group: -group[0][2]):
-            for some in (jobs[at : at + CHUNK_SIZE] for at in range(0, len(jobs), CHUNK_SIZE)):
-                orders = [(job.order_number, job.fence, job.document) for job in some]
+        for (lane, ucc, crashes, alone), group in sorted(groups.items(), key=lambda group: -group[0][2]):
+            for orders in (group[at : at + CHUNK_SIZE] for at in range(0, len(group), CHUNK_SIZE)):
                 moved += await self.call(
                     requeue_call(
                         lane=lane, ucc=ucc, owner=owner, orders=orders, why=why, crashes=crashes, to_end=bool(alone)

@@ -112,6 +112,11 @@ class Lanes:
             )
         return lane
 
+    @property
+    def are_idle(self) -> bool:
+        """No call is in flight."""
+        return self._places.free == self._policy.all_at_once
+
     def quiet_since(self, ucc: str) -> float | None:
         """When the account's last call ended, by the loop's clock; None while it sends or wants to."""
         lane = self._accounts.get(ucc)

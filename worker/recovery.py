@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Recovery"]
 
-AT_ONCE: Final = 500
+AT_ONCE: Final = 5000
 
 
 class Recovery:

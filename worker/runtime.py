@@ -17,7 +17,7 @@ from config.settings import Settings
 from neo_cancel.connection import connect_async
 from neo_cancel.errors import InvalidOrderError
 from neo_cancel.ledger import backlog_key
-from neo_cancel.messages import CHUNK_SIZE, WIRE_VERSION, CancelOrder, Lane, is_ucc
+from neo_cancel.messages import WIRE_VERSION, CancelOrder, Lane, is_ucc
 from neo_cancel.plan import MAX_CHUNK_SIZE
 from neo_cancel.record import Status
 from worker.accounts import Accounts
@@ -32,16 +32,22 @@ from worker.lanes import LanePolicy, Lanes
 from worker.pace import SharedPace
 from worker.ports import Log
 from worker.recovery import Recovery, every
+from worker.room import Room
 
 __all__ = ["Runtime"]
 
 _START_SECONDS: Final = 30.0
+_WATCH_SECONDS: Final = 1.0
 _SWITCH_SECONDS: Final = 0.001
-_PASS_SECONDS: Final = 1.0
+_PASS_SECONDS: Final = 0.5
 _PICKUP_SECONDS: Final = 3.0
 _WATCHED_AT_ONCE: Final = 100
 _DRAWN_AT_ONCE: Final = 200
+_ADOPTED_AT_ONCE: Final = 100
 _PROBATION_SECONDS: Final = 1.0
+_EXPECTED_SECONDS: Final = 30.0
+_HEAD_START_SECONDS: Final = 0.005
+_CROWDED: Final = 0.75
 _DRAIN_LOOK_SECONDS: Final = 0.05
 _TEAR_DOWN_SECONDS: Final = 1.5
 
@@ -56,10 +62,12 @@ class Runtime:
         self._tasks: dict[Job, asyncio.Task[None]] = {}
         self._background: list[asyncio.Task[None]] = []
         self._backlogs: dict[str, asyncio.Task[None]] = {}
+        self._waiting: dict[asyncio.Future[None], None] = {}  # messages, the one that waits longest first
         self._filled: set[str] = set()
-        self._held: Counter[str] = Counter()
-        self._ended: dict[str, asyncio.Event] = {}
+        self._under_way = threading.Event()
+        self._expected: dict[str, Future[dict[str, Any]]] = {}
         self._lanes_served: list[str] = []
+        self._threads = settings.threads
         self._is_draining = False
         self._stops_at = float("inf")
         self._probation = asyncio.Lock()
@@ -78,13 +86,26 @@ class Runtime:
         self._thread.start()
         self._submit(self._set_up()).result(_START_SECONDS)
 
-    def serve(self, lanes: Iterable[str]) -> None:
-        """Say which lanes' messages come here: backlogs that nobody works on are adopted of these only."""
-        self._lanes_served = sorted(lanes)
+    def serve(self, lanes: Iterable[str], *, threads: int) -> None:
+        """Say which lanes' messages come here (backlogs that nobody works on are adopted of these only), and how many at once."""
+        self._lanes_served, self._threads = sorted(lanes), threads
 
-    def cancel(self, chunk: dict[str, Any]) -> dict[str, Any]:
-        """Work on one message until each of its orders is final or in other hands; answer counts per status."""
-        summary: dict[str, Any] = self._submit(self._work(chunk)).result()
+    def expect(self, message_id: str, chunk: dict[str, Any]) -> None:
+        """Begin with a message that `cancel` will be called for.
+
+        Where nothing else is being done, returns when its first cancel is on its way, or after a few milliseconds: what Celery
+        does next needs the interpreter for longer than that.
+        """
+        is_idle = self.lanes.are_idle
+        self._under_way.clear()
+        self._expected[message_id] = self._submit(self._work_ahead(message_id, chunk))
+        if is_idle:
+            self._under_way.wait(_HEAD_START_SECONDS)
+
+    def cancel(self, message_id: str, chunk: dict[str, Any]) -> dict[str, Any]:
+        """Work on one message until its orders end, are in other hands, or others need the thread; answer counts."""
+        work = self._expected.pop(message_id, None) or self._submit(self._work(chunk))
+        summary: dict[str, Any] = work.result()
         return summary
 
     def drain(self) -> None:
@@ -139,6 +160,7 @@ class Runtime:
             # A worker that slept through its lease finds out what it still holds before it sends.
             lambda: self.hold.is_valid,
         )
+        self.room = Room(settings.account_orders_at_once, self.accounts.rate_of, lambda ucc: self.lanes.of(ucc).waiting)
         self.evidence = Evidence(
             gateway, ReadingPolicy(reads_per_second=settings.reads_per_second), self.lanes.quiet_since
         )
@@ -158,7 +180,9 @@ class Runtime:
         self._keep_doing(settings.lease / 3, self._heartbeat)
         self._keep_doing(settings.lease / 12, self._vouch)
         self._keep_doing(_PASS_SECONDS, self._recovery.run_pass)
-        self._keep_doing(_PASS_SECONDS, self._watch)
+        self._keep_doing(_WATCH_SECONDS, self._watch)
+        # Not with the heartbeat: thousands of them to write would hold it up, and the lease would run out.
+        self._keep_doing(settings.lease / 3, self.hold.write_notes)
 
     def _keep_doing(self, seconds: float, what: Callable[[], Coroutine[Any, Any, object]]) -> None:
         self._background.append(asyncio.create_task(every(seconds, what, self._log)))
@@ -169,11 +193,17 @@ class Runtime:
             if job is not None and not job.is_risk:
                 job.lane = job.document["lane"] = Lane.RISK.value
                 self.lanes.of(job.ucc).hurry(job.order_number)
-        await self.hold.write_notes()
 
     async def _vouch(self) -> None:
         if not self._probation.locked():  # who is on probation is vouched for when that is over
             await self.hold.vouch()
+
+    async def _work_ahead(self, message_id: str, chunk: dict[str, Any]) -> dict[str, Any]:
+        try:
+            return await self._work(chunk)
+        finally:
+            # Celery may have let go of the message before its task began; then it comes again.
+            self._loop.call_later(_EXPECTED_SECONDS, self._expected.pop, message_id, None)
 
     async def _work(self, chunk: dict[str, Any]) -> dict[str, Any]:
         lane, orders = await self._read(chunk)
@@ -182,29 +212,49 @@ class Runtime:
                 self._work_off(backlog_key(lane, chunk["ucc"]))
             return {"orders": 0}
         ucc = orders[0].ucc
-        if self._is_draining or self._held[ucc] >= self._settings.account_orders_at_once:
-            # No room: the orders wait in the ledger, in no thread, and are drawn as the account's others end.
-            backlog = backlog_key(lane, ucc)
-            for at in range(0, len(orders), MAX_CHUNK_SIZE):
-                await self.hold.claim(lane, orders[at : at + MAX_CHUNK_SIZE], defer=True)
-            self._work_off(backlog)
-            return {"ucc": ucc, "lane": lane, "orders": len(orders), "deferred": True}
-        self._held[ucc] += len(
-            orders
-        )  # reserved: other threads' messages of the account come while this one is claimed
-        try:
-            jobs = [
-                job
-                for at in range(0, len(orders), MAX_CHUNK_SIZE)
-                for job in await self.hold.claim(lane, orders[at : at + MAX_CHUNK_SIZE])
-            ]
-            tasks = [task for job in jobs if (task := self._begin(job)) is not None]
-        finally:
-            self._held[ucc] -= len(orders)
+        jobs: list[Job] = []
+        for some in (orders[at : at + MAX_CHUNK_SIZE] for at in range(0, len(orders), MAX_CHUNK_SIZE)):
+            # What there is no room for waits in the ledger, in no thread, and is drawn as there is.
+            at_most = 0 if self._is_draining else min(self.room.free(lane, ucc), len(some))
+            with self.room.coming(lane, ucc, at_most):
+                jobs += await self.hold.claim(lane, some, at_most=at_most)
+            if at_most < len(some):
+                self._work_off(backlog_key(lane, ucc))
+        tasks = [task for job in jobs if (task := self._begin(job)) is not None]
+        # After the orders' first steps, which end with what they send.
+        self._loop.call_soon(self._under_way.set)
         if tasks:
-            await asyncio.wait(tasks)
+            await self._ended_or_crowded(tasks)
         counts = Counter(str(job.status) for job in jobs)
         return {"ucc": ucc, "lane": lane, "orders": len(orders), "claimed": len(jobs), "counts": dict(counts)}
+
+    async def _ended_or_crowded(self, tasks: "list[asyncio.Task[None]]") -> None:
+        """Wait for the end of a message's orders, or until its thread is needed for another message.
+
+        Bulks that wait for their accounts' rates would keep every thread of Celery's for minutes, and a message for an account
+        that could send at once would lie in the queue. The orders are this worker's by the ledger, with or without it.
+        """
+        enough: asyncio.Future[None] = self._loop.create_future()
+        left = len(tasks)
+
+        def one_ended(_: object) -> None:
+            nonlocal left
+            left -= 1
+            if not left and not enough.done():
+                enough.set_result(None)
+
+        for task in tasks:
+            task.add_done_callback(one_ended)
+        self._waiting[enough] = None
+        is_crowded = len(self._waiting) > self._threads * _CROWDED
+        if is_crowded and len(self._tasks) < self._settings.orders_at_once:
+            longest = next(iter(self._waiting))
+            if not longest.done():
+                longest.set_result(None)
+        try:
+            await enough
+        finally:
+            del self._waiting[enough]
 
     def _work_off(self, backlog: str) -> None:
         # Whoever is looking may have found nothing a moment ago.
@@ -219,11 +269,12 @@ class Runtime:
             del self._backlogs[backlog]
 
     async def _draw_all(self, backlog: str) -> None:
-        ucc = backlog.rpartition(":")[2]
+        lane, ucc = backlog.split(":")[-2:]
         while not self._is_draining:
             self._filled.discard(backlog)
-            room = self._settings.account_orders_at_once - self._held[ucc]
-            left, jobs = await self.hold.draw(backlog, min(max(0, room), _DRAWN_AT_ONCE))
+            at_most = min(self.room.free(lane, ucc), _DRAWN_AT_ONCE)
+            with self.room.coming(lane, ucc, at_most):
+                left, jobs = await self.hold.draw(backlog, at_most)
             for job in jobs:
                 self._begin(job)
             if left == 0:
@@ -231,13 +282,7 @@ class Runtime:
                     continue
                 return
             # A look now and then also says that this backlog is in living hands.
-            ended = self._ended.setdefault(ucc, asyncio.Event())
-            ended.clear()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self._settings.lease / 3):
-                    while self._held[ucc] > self._settings.account_orders_at_once - CHUNK_SIZE:
-                        await ended.wait()
-                        ended.clear()
+            await self.room.wait(lane, ucc, self._settings.lease / 3)
 
     def _begin(self, job: Job) -> "asyncio.Task[None] | None":
         if self._is_draining:  # claimed a moment ago, and given back with the rest
@@ -245,15 +290,14 @@ class Runtime:
         run = self._run_on_probation if job.crashes >= MOST_CRASHES - 1 else self._run
         task = asyncio.create_task(run(job))
         self._tasks[job] = task
-        self._held[job.ucc] += 1
-        task.add_done_callback(lambda _: self._end(job))
+        entered = job.lane  # it may become urgent
+        self.room.enter(entered, job.ucc)
+        task.add_done_callback(lambda _: self._end(job, entered))
         return task
 
-    def _end(self, job: Job) -> None:
+    def _end(self, job: Job, entered: str) -> None:
         self._tasks.pop(job, None)
-        self._held[job.ucc] -= 1
-        if (ended := self._ended.get(job.ucc)) is not None:
-            ended.set()
+        self.room.leave(entered, job.ucc)
 
     async def _run(self, job: Job) -> None:
         try:
@@ -286,7 +330,10 @@ class Runtime:
         if not self._is_draining:
             for job in await self.hold.claim_watched(_WATCHED_AT_ONCE):
                 self._begin(job)
-            if self._lanes_served and (backlog := await self.hold.orphaned_backlog(self._lanes_served)) is not None:
+            for _ in range(_ADOPTED_AT_ONCE if self._lanes_served else 0):
+                backlog = await self.hold.orphaned_backlog(self._lanes_served)
+                if backlog is None:
+                    return
                 self._work_off(backlog)
 
     def _abandon(self) -> None:

@@ -15,7 +15,7 @@ __all__ = ["register"]
 def register(app: "Celery", running: "list[Runtime]") -> None:
     """Put the task into the app. `running` holds the process's runtime once the worker has started."""
 
-    @app.task(name=TASK_NAME)
-    def cancel_orders(chunk: dict[str, Any]) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
+    @app.task(name=TASK_NAME, bind=True)
+    def cancel_orders(task: Any, chunk: dict[str, Any]) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
         """Cancel the orders of one account that this message names; answer counts per final status."""
-        return running[0].cancel(chunk)
+        return running[0].cancel(task.request.id, chunk)

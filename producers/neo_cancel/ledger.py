@@ -8,7 +8,7 @@ nc:queued:LANE            sorted set  permanent          orders that wait in tha
 nc:workers                sorted set  permanent          workers by the end of their lease
 nc:held:WORKER            set         while work goes on what a worker holds; emptied by its work or by recovery
 nc:urgent:WORKER          list        60 s               orders held by that worker that became urgent
-nc:taken:WORKER           list        60 s               what a worker took since its last heartbeat: the suspects if it dies
+nc:taken:WORKER           list        60 s               what a worker took and has not vouched for: the suspects if it dies
 nc:backlog:LANE:UCC       list        time to live       orders of an account beyond what its workers take at once
 nc:backlogs               sorted set  permanent          backlogs by when nobody will have worked on them for too long
 nc:front:LANE             list        60 s               how far that queue was worked off at recovery's latest looks
@@ -101,7 +101,7 @@ def urgent_key(worker: str) -> str:
 
 
 def taken_key(worker: str) -> str:
-    """Name what a worker took since its last heartbeat."""
+    """Name what a worker took and has not vouched for."""
     return f"nc:taken:{worker}"
 
 
@@ -171,17 +171,17 @@ def requeue_call(
     lane: str,
     ucc: str,
     owner: str,
-    orders: Sequence[tuple[str, int, Mapping[str, Any]]],
+    orders: Sequence[tuple[str, int, str]],
     why: str,
     crashes: int,
     to_end: bool = False,
 ) -> ScriptCall:
-    """Put orders back into a queue: (order number, fence it must still have, document) for each; `owner` "-" for nobody.
+    """Put orders back into a queue: (order number, fence it must still have, JSON document) for each; `owner` "-" for nobody.
 
     `why` is died, released or lost; `crashes` is added to each order's count. They go to the queue's front, because they
     have waited already, or `to_end`.
     """
-    before, after = envelope(ucc=ucc, lane=lane, orders=[json.dumps(document) for _, _, document in orders])
+    before, after = envelope(ucc=ucc, lane=lane, orders=[document for _, _, document in orders])
     return ScriptCall(
         "requeue",
         [lane, queued_key(lane), held_key(owner), *(order_key(ucc, number) for number, _, _ in orders)],

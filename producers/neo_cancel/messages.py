@@ -199,8 +199,9 @@ def new_id() -> str:
 def envelope(*, ucc: str, lane: str, orders: Sequence[str], batch: str | None = None) -> tuple[str, str]:
     """Write the Celery message (protocol 2, JSON) of one chunk as it lies in the Redis list named like the lane.
 
-    `orders` are the JSON texts of orders of one account; none asks to look into the account's backlog. The message comes in two halves: the server's
-    time in milliseconds goes between them, so that recovery can tell a waiting message from a lost one by one clock.
+    `orders` are the JSON texts of orders of one account; none asks to look into the account's backlog. The message comes
+    in two halves: the server's time in milliseconds goes between them, so that recovery can tell a waiting message from a
+    lost one by one clock.
     """
     head = json.dumps({"v": WIRE_VERSION, "ucc": ucc, "lane": lane, "batch": batch})
     chunk = f'{head[:-1]}, "orders": [{", ".join(orders)}]}}'

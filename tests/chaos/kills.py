@@ -20,7 +20,7 @@ from worker.sandbox.process import running_sandbox
 
 __all__ = ["KillOptions", "run_kills"]
 
-UCCS = ("CH001", "CH002", "CH003", "CH004")
+UCCS = tuple(f"CH{number:03d}" for number in range(100))
 LOOK_SECONDS = 0.05
 SETTLE_SECONDS = 300.0
 DEADLINE_SECONDS = 3600.0  # nobody's time is up before the end

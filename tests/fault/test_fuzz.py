@@ -21,7 +21,7 @@ from neo_cancel.exits import ExitCode
 from neo_cancel.intake import read_orders
 from neo_cancel.ledger import enqueue_call
 from worker.runtime import Runtime
-from worker.transport import complaint
+from worker.transport import chunk_of, complaint
 
 SECRET = "eyJhbGciOiJIUzI1NiJ9.c2VjcmV0"
 NUMBER = "251015000123456"
@@ -178,9 +178,12 @@ def spoilt_message(dice):
 
 def test_the_gate_says_yes_or_why_not():
     """8,000 messages."""
-    told = [complaint(spoilt_message(random.Random(f"gate {number}"))) for number in range(8000)]
+    messages = [spoilt_message(random.Random(f"gate {number}")) for number in range(8000)]
+    told = [complaint(message) for message in messages]
     assert all(reason is None or ":" in reason for reason in told)
     assert 500 < told.count(None) < 7000
+    chunks = [chunk_of(message) for message, reason in zip(messages, told, strict=True) if reason is None]
+    assert all(chunk is None or chunk["v"] == 1 for chunk in chunks)
 
 
 @pytest.fixture
@@ -199,7 +202,10 @@ def test_whatever_passes_the_gate_is_worked_on_or_parked(runtime):
         dice = random.Random(f"chunk {number}")
         chunk = json.loads(good_message()["body"])[0][0]
         chunk["orders"][0]["order_number"] = f"{number:015d}"
-        assert "orders" in runtime.cancel(spoilt(chunk, dice))
+        said = spoilt(chunk, dice)
+        if number % 2:
+            runtime.expect(str(number), said)
+        assert "orders" in runtime.cancel(str(number), said)
 
 
 def test_a_real_worker_outlives_hundreds_of_bad_messages(stage):

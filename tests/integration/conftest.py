@@ -31,7 +31,7 @@ def settle() -> Iterator[Callable[[str], Settle]]:
             client.zadd(WORKERS, {"w1": 1})
             claim, record = load_script("claim").text, load_script("record").text
             fixed = (hands, RISK_QUEUED, ROUTINE_QUEUED, "nc:taken:w1")
-            claimed = client.eval(claim, 5, *fixed, key, "w1", "routine", "")[0]
+            claimed = client.eval(claim, 5, *fixed, key, "w1", "routine", "nc:backlog:routine:-", 1)[0]
             header, document = split(claimed)
             said = json.dumps({**document, "final_at": time.time(), **fields})
             new = f"{status} {header.fence} - {header.enqueued_ms} 1 0 {said}"

@@ -74,14 +74,14 @@ class Worker:
         )
         self.recovery = Recovery(client, self.hold, pass_seconds=1, pickup_seconds=0, log=Quiet())
 
-    async def take(self, message: bytes, *, defer: bool = False) -> None:
+    async def take(self, message: bytes, *, at_most: int = 100) -> None:
         chunk = json.loads(json.loads(message)["body"])[0][0]
         orders = [CancelOrder.from_wire(wire) for wire in chunk["orders"]]
         if not orders:
             _, jobs = await self.hold.draw(backlog_key(chunk["lane"], chunk["ucc"]), 2)
             self.tasks += jobs
             return
-        self.tasks += await self.hold.claim(chunk["lane"], orders, defer=defer)
+        self.tasks += await self.hold.claim(chunk["lane"], orders, at_most=at_most)
 
 
 class LedgerMachine(RuleBasedStateMachine):
@@ -115,7 +115,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         self.enqueue_numbers(NUMBERS, "routine")
-        self.deliver(0, defer=False)
+        self.deliver(0, at_most=100)
         self.everything_goes_to_the_disk_sooner_or_later()
 
     @rule(numbers=st.lists(st.sampled_from(NUMBERS), min_size=1, unique=True), lane=st.sampled_from(LANES))
@@ -146,15 +146,15 @@ class LedgerMachine(RuleBasedStateMachine):
         found = self.server.rpop("risk") or self.server.rpop("routine")
         return found if isinstance(found, bytes) else None
 
-    @rule(at=WORKERS_AT, defer=st.sampled_from([False, False, False, True]))
-    def deliver(self, at: int, defer: bool) -> None:
+    @rule(at=WORKERS_AT, at_most=st.sampled_from([100, 100, 100, 1, 0]))
+    def deliver(self, at: int, at_most: int) -> None:
         if message := self.pop():
-            self.run(self.workers[at].take(message, defer=defer))
+            self.run(self.workers[at].take(message, at_most=at_most))
 
     @rule(at=WORKERS_AT, numbers=st.sampled_from([NUMBERS[:1], NUMBERS[1:], NUMBERS]))
     def ask_again_and_deliver_at_once(self, at: int, numbers: Sequence[str]) -> None:
         self.enqueue_numbers(numbers, "risk")
-        self.deliver(at, defer=False)
+        self.deliver(at, at_most=100)
 
     @rule(kind=st.sampled_from(["doubled", "dropped"]), lane=st.sampled_from(LANES))
     def upset_messages(self, kind: str, lane: str) -> None:
@@ -199,7 +199,11 @@ class LedgerMachine(RuleBasedStateMachine):
     def claim_and_never_hear_of_it(self, at: int, number: str) -> None:
         worker = self.workers[at].hold.worker
         keys = [held_key(worker), RISK_QUEUED, ROUTINE_QUEUED, taken_key(worker), order_key("AB123", number)]
-        self.run(self.workers[at].hold.call(ScriptCall("claim", keys, [worker, "routine", ""])))
+        self.run(
+            self.workers[at].hold.call(
+                ScriptCall("claim", keys, [worker, "routine", backlog_key("routine", "AB123"), 100])
+            )
+        )
 
     @rule(at=WORKERS_AT, lane=st.sampled_from(LANES))
     def draw(self, at: int, lane: str) -> None:
@@ -286,7 +290,8 @@ class LedgerMachine(RuleBasedStateMachine):
             record = self.record(f"AB123:{number}")
             ends = self.server.zscore(WORKERS, record.owner or "-")
             if (record.owner is None) == (why == "lost") and (record.owner is None or ends == 0):
-                orders = [(number, record.fence, CancelOrder(ucc="AB123", order_number=number).to_wire())]
+                wire = json.dumps(CancelOrder(ucc="AB123", order_number=number).to_wire())
+                orders = [(number, record.fence, wire)]
                 owner = record.owner or "-"
                 call = requeue_call(
                     lane=record.lane, ucc="AB123", owner=owner, orders=orders, why=why, crashes=0, to_end=to_end

@@ -35,16 +35,16 @@ def enqueue(server, *orders: CancelOrder) -> list[int]:
     return server.eval(load_script("enqueue").text, len(call.keys), *call.keys, *call.arguments)
 
 
-def claim(server, *names: str, lane: str = "routine", worker: str = "w1", backlog: str = "") -> list[bytes]:
+def claim(server, *names: str, lane: str = "routine", worker: str = "w1", at_most: int = 100) -> list[bytes]:
     server.zadd(WORKERS, {worker: 1})
     fixed = [f"nc:held:{worker}", RISK_QUEUED, ROUTINE_QUEUED, f"nc:taken:{worker}"]
     keys = [*fixed, *map(named_key, names)]
-    return server.eval(load_script("claim").text, len(keys), *keys, worker, lane, backlog)
+    return server.eval(load_script("claim").text, len(keys), *keys, worker, lane, backlog_key(lane, "AB123"), at_most)
 
 
 def put_back(server, number: int, *, fence: int = 1, owner: str = "w1", crashes: int = 0, to_end: bool = False) -> int:
     """Put one order back into the routine queue, as recovery does for a dead worker."""
-    orders = [(order(number).order_number, fence, order(number).to_wire())]
+    orders = [(order(number).order_number, fence, json.dumps(order(number).to_wire()))]
     call = requeue_call(
         lane="routine", ucc="AB123", owner=owner, orders=orders, why="died", crashes=crashes, to_end=to_end
     )
@@ -219,5 +219,5 @@ def test_in_a_backlog_too_what_a_worker_had_goes_first(server, crashes, place):
     put_back(server, 1, crashes=crashes)
     backlog = backlog_key("routine", "AB123")
     for number in (2, 3, 1):
-        claim(server, f"AB123:{order(number).order_number}", backlog=backlog)
+        claim(server, f"AB123:{order(number).order_number}", at_most=0)
     assert place == server.lrange(backlog, 0, -1).index(b"AB123:251015000123451")

@@ -2,11 +2,12 @@
 --
 -- KEYS[1]  what this worker holds                           set
 -- KEYS[2], KEYS[3]  what waits in the risk and the routine queue   sorted sets
--- KEYS[4]  what this worker took since its last heartbeat: the suspects if it dies now   list
+-- KEYS[4]  what this worker took and has not vouched for: the suspects if it dies now   list
 -- KEYS[5...]  the orders' records                           string
 -- ARGV[1]  the worker's id
 -- ARGV[2]  the lane the wake-up call came through
--- ARGV[3]  the account's backlog, where there is no room for the orders in this worker, or ''
+-- ARGV[3]  the account's backlog, for the orders that this worker has no room for
+-- ARGV[4]  how many to take at most
 --
 -- Answers one text an order: the record as claimed (also one this worker claimed before), '' for one that has ended or is in
 -- other hands or went into the backlog, 'missing' for one the ledger does not know. Answers nothing for a worker without a
@@ -21,7 +22,7 @@ for i, value in ipairs(values) do
     local status, fence, owner, rest = string.match(value, '^(%S+) (%d+) (%S+) (.*)$')
     local name = string.sub(KEYS[i + 4], 10)
     answers[i] = ''
-    if status == 'queued' and ARGV[3] ~= '' then
+    if status == 'queued' and #names >= tonumber(ARGV[4]) then
       deferred[#deferred + 1] = name
       local crashes = tonumber(string.match(rest, '^%d+ %d (%d+) '))
       if tonumber(fence) > 0 and crashes < 2 then table.insert(returned, 1, name) else fresh[#fresh + 1] = name end

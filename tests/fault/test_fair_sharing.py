@@ -1,0 +1,28 @@
+"""What waits takes nothing from those who could go on."""
+
+from neo_cancel import CancelOrder
+from neo_cancel.record import FINAL
+from tests.chaos.stage import write_accounts
+
+SLOW = [f"SL{number:03d}" for number in range(12)]
+
+
+def orders_of(stage, ucc, count):
+    made = stage.sandbox.generate_orders(ucc, count)
+    return [CancelOrder(ucc=ucc, order_number=order["order_number"], deadline_seconds=600) for order in made]
+
+
+def test_accounts_that_wait_for_their_rate_keep_no_thread_from_another(make_stage):
+    """Twelve messages that take a minute each, four threads; then one order of an account that could send at once."""
+    stage = make_stage(NEO_CANCEL_ORDERS_PER_SECOND="0.5")
+    write_accounts(stage.sandbox, stage.folder / "accounts.json", [*SLOW, stage.ucc])
+    slow = [order for ucc in SLOW for order in orders_of(stage, ucc, 30)]
+    stage.producer.enqueue_many(slow)
+    stage.start_worker(threads=4)
+    quick = orders_of(stage, stage.ucc, 1)
+    stage.producer.enqueue_many(quick)
+    stage.wait_final([f"{order.ucc}:{order.order_number}" for order in quick])
+    records = stage.records([f"{order.ucc}:{order.order_number}" for order in slow])
+    # Every account's message was taken, and most of its orders are still to be sent: nobody waited for them.
+    assert set(SLOW) == {record.ucc for record in records if record.owner is not None or record.status in FINAL}
+    assert sum(record.status in FINAL for record in records) < len(slow) / 2

@@ -1,0 +1,80 @@
+"""How many orders of an account a worker takes into its hands. The rest waits in the ledger, where no death can reach it."""
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from typing import Final
+
+from neo_cancel.messages import CHUNK_SIZE, Lane
+
+__all__ = ["Room"]
+
+_SOON_SECONDS: Final = 3.0
+_LEAST_SOON: Final = 10
+_LEAST_PAUSE_SECONDS: Final = 0.05
+
+
+class Room:
+    """Counts orders in hand by lane and account. All methods belong to the event loop.
+
+    `most`: orders of one account and lane at once. An account with a rate has room for less: `_SOON_SECONDS` worth of routine
+    orders that wait for their turn, since what is held for longer than that would only have to be taken back when
+    this worker dies. Risk orders are never held back so: the lane must know them all to send the most urgent first.
+    `rate_of` answers an account's order calls per second (0: no limit), `waiting_of` how many orders wait for their turn.
+    """
+
+    def __init__(self, most: int, rate_of: Callable[[str], float], waiting_of: Callable[[str], int]) -> None:
+        self._most, self._rate_of, self._waiting_of = most, rate_of, waiting_of
+        self._held: Counter[tuple[str, str]] = Counter()
+        self._coming: Counter[tuple[str, str]] = Counter()
+        self._left: dict[tuple[str, str], asyncio.Event] = {}
+
+    def free(self, lane: str, ucc: str) -> int:
+        """Say how many more orders should be taken."""
+        place = lane, ucc
+        free = self._most - self._held[place] - self._coming[place]
+        if (soon := self._soon(lane, ucc)) is not None:
+            free = min(free, soon - self._waiting_of(ucc) - self._coming[place])
+        return max(0, free)
+
+    @contextmanager
+    def coming(self, lane: str, ucc: str, count: int) -> Generator[None]:
+        """Keep room for orders that are being claimed: other messages of the account come meanwhile."""
+        self._coming[lane, ucc] += count
+        try:
+            yield
+        finally:
+            self._coming[lane, ucc] -= count
+
+    def enter(self, lane: str, ucc: str) -> None:
+        """Count an order."""
+        self._held[lane, ucc] += 1
+
+    def leave(self, lane: str, ucc: str) -> None:
+        """Count it no more; it must leave the lane that it entered."""
+        self._held[lane, ucc] -= 1
+        if (left := self._left.get((lane, ucc))) is not None:
+            left.set()
+
+    async def wait(self, lane: str, ucc: str, seconds: float) -> None:
+        """Wait until it is worth taking more, at most so many seconds."""
+        loop = asyncio.get_running_loop()
+        left = self._left.setdefault((lane, ucc), asyncio.Event())
+        soon = self._soon(lane, ucc)
+        worth = CHUNK_SIZE if soon is None else soon // 2
+        ends_at = loop.time() + seconds
+        while (remaining := ends_at - loop.time()) > 0 and (missing := worth - self.free(lane, ucc)) > 0:
+            if soon is not None:  # turns come with time, and nobody tells
+                remaining = min(remaining, max(_LEAST_PAUSE_SECONDS, missing / self._rate_of(ucc)))
+            left.clear()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(remaining):
+                    await left.wait()
+
+    def _soon(self, lane: str, ucc: str) -> int | None:
+        rate = self._rate_of(ucc)
+        if rate <= 0 or lane == Lane.RISK:
+            return None
+        return max(_LEAST_SOON, int(rate * _SOON_SECONDS))
