@@ -69,7 +69,7 @@ RATIOS: Final = (
     Line("enqueue_many: us an order, nobody working", _of("enqueue.us"), 60, at_most=True, digits=1),
     Line("bulk: Redis commands an order", _of("ours.commands"), 8, at_most=True),
     Line("bulk: socket reads of the server an order", _of("ours.reads"), 1, at_most=True),
-    Line("100,000 queued: KB of memory an order in flight", _of("held.order_kb"), 2, at_most=True),
+    Line("100,000 queued: KB of memory an order in flight", _of("many.order_kb"), 2, at_most=True),
     Line("100,000 queued: time an order / of the usual bulk", _ratio("usual.rate", "many.rate"), 1.15, at_most=True),
     Line("100,000 queued: CPU an order / of the usual bulk", _ratio("many.cpu_ms", "usual.cpu_ms"), 1.15, at_most=True),
 )
@@ -94,8 +94,6 @@ FIGURES: Final = (
     Line("usual bulk: memory grown MB", _of("usual.grown_mb"), digits=1),
     Line("100,000 queued: memory grown MB", _of("many.grown_mb"), digits=1),
     Line("100,000 queued: most orders in flight at that", _of("many.in_flight"), digits=0),
-    Line("100,000 queued at 8/s: orders in flight", _of("held.in_flight"), digits=0),
-    Line("100,000 queued at 8/s: memory grown MB", _of("held.grown_mb"), digits=1),
     Line("100,000 queued: cancels/s", _of("many.rate"), digits=0),
     Line("100,000 queued: CPU ms a cancel", _of("many.cpu_ms"), digits=3),
 )

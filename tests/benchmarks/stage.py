@@ -36,7 +36,7 @@ class Size:
 
     orders: int = 10_000
     accounts: int = 100
-    rival_orders: int = 3_000
+    rival_orders: int = 2_000
     singles: int = 200
     many: int = 100_000
     rounds: int = 3
