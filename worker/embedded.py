@@ -18,7 +18,7 @@ from neo_cancel.connection import connect
 from worker.commands import REDIS_OPTIONS
 from worker.interruption import Interruption
 
-__all__ = ["EmbeddedError", "embedded_server"]
+__all__ = ["EmbeddedError", "embedded_server", "free_port"]
 
 DEFAULT_DATA_DIR: Final = Path("var/redis")
 DEFAULT_PORT: Final = 6390
@@ -66,7 +66,7 @@ def embedded_server(
 def _started(data_dir: Path, port: int) -> ValkeyServer:
     config = {**REDIS_OPTIONS, "pidfile": str(data_dir / "valkey.pid")}
     try:
-        server = ValkeyServer(port=port or _free_port(), host=_HOST, data_dir=data_dir, config=config, persist=True)
+        server = ValkeyServer(port=port or free_port(), host=_HOST, data_dir=data_dir, config=config, persist=True)
         server.start(timeout=_START_SECONDS)
     except OSError as error:
         raise EmbeddedError(f"port {port} is in use: choose another one", IN_USE) from error
@@ -77,7 +77,8 @@ def _started(data_dir: Path, port: int) -> ValkeyServer:
     return server
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Name a port of loopback that nobody listens on, of the system's choice."""
     with socket.socket() as probe:
         probe.bind((_HOST, 0))
         return int(probe.getsockname()[1])

@@ -351,7 +351,7 @@ class Runtime:
         self._abandon()
         if self._tasks:
             await asyncio.wait(self._tasks.values())
-        await self.hold.leave_backlogs(list(self._backlogs))
+        await self.hold.leave_backlogs(self._backlogs)
         await self.hold.release([job for job in self.hold.jobs.values() if not job.is_watched])
 
     async def _tear_down(self) -> None:

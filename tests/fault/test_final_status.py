@@ -1,11 +1,10 @@
 """One rule of the final status at a time, end to end: a real worker node, a real Valkey, the sandbox broker."""
 
-import socket
-
 import pytest
 
 from neo_cancel.record import Status
 from tests.fault.rig import PATIENT, asked
+from worker.embedded import free_port
 from worker.process import wait_until
 from worker.sandbox.process import running_sandbox
 
@@ -70,22 +69,16 @@ def test_the_live_row_corrects_the_request(rig, producer, ucc, live, request_, c
     assert (truth["variety"], truth["amo"]) == (record.variety, record.amo)
 
 
-def closed_port():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
-
-
 def test_an_order_whose_broker_is_away_expires(rig, producer, ucc):
     """Nothing was ever sent, and the record says so."""
-    rig.put(ucc, {"base_url": f"http://127.0.0.1:{closed_port()}", "sid": "s", "auth": "a"})
+    rig.put(ucc, {"base_url": f"http://127.0.0.1:{free_port()}", "sid": "s", "auth": "a"})
     record = producer.enqueue(asked(ucc, "260722000000001", deadline=1.5)).wait(PATIENT)
     assert (Status.EXPIRED, None, True) == (record.status, record.first_sent_at, record.may_still_work)
 
 
 def test_an_order_is_cancelled_when_its_broker_comes_back(rig, producer, ucc):
     """No connection, then a broker that does not know the session, then a session that it knows."""
-    port = closed_port()
+    port = free_port()
     rig.put(ucc, {"base_url": f"http://127.0.0.1:{port}/r1", "sid": "s", "auth": "a"})
     handle = producer.enqueue(asked(ucc, "260722000000001", deadline=60.0))
     wait_until(lambda: handle.status().status is Status.WAITING, "the first try to fail", timeout_seconds=PATIENT)

