@@ -1,14 +1,16 @@
 """The use case: take one order from its cancel to its true final status. Knows no Celery, no Redis, no HTTP."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_result
 
 from neo_cancel.record import Status
 from worker.backoff import LEAST_WAIT, Backoff, CancelPolicy
-from worker.evidence import Evidence
+from worker.evidence import Evidence, Look
 from worker.job import Job
 from worker.kotak.order_book import OrderState, Row
 from worker.kotak.session import NoSessionError
@@ -39,11 +41,26 @@ _NOT_WHITELISTED: Final = "whitelist this machine's address with the broker; log
 _WRONG_MACHINE: Final = (
     "the session belongs to another address: log in from this machine, which must be on the whitelist"
 )
+_STOP_LOOK_SECONDS: Final = 0.05
 MAY_WORK: Final = frozenset({Status.REFUSED, Status.BLOCKED, Status.EXPIRED, Status.UNKNOWN})
 
 
+@dataclass(slots=True)
+class _Course:
+    """An order on its way to its end. `rounds`: deliveries, each with all the tries after which nothing had happened."""
+
+    job: Job
+    case: Case
+    policy: CancelPolicy
+    rounds: int = 0
+
+
 class Canceller:
-    """Takes orders to their final status, as many at a time as tasks call it."""
+    """Takes orders to their final status, as many at a time as it is given.
+
+    An order that waits for its turn, or acknowledged for others with whom the book is read, is an entry in a list; only what is
+    being done about it is a task.
+    """
 
     def __init__(
         self,
@@ -54,19 +71,112 @@ class Canceller:
         notes: Notes,
         policy_of: Callable[[str], CancelPolicy],
         slow_down: Callable[[str], Awaitable[None]],
+        ended: Callable[[Job], None],
         clock: Callable[[], float],
         log: Log,
     ) -> None:
         self._broker, self._lanes, self._evidence, self._notes = broker, lanes, evidence, notes
         self._policy_of, self._slow_down, self._clock, self._log = policy_of, slow_down, clock, log
+        self._ended = ended
+        self._tasks: dict[asyncio.Task[None], Job] = {}
         self._seen_codes: set[str] = set()
 
-    async def run(self, job: Job) -> None:
-        """Work on the order until it has a final status, which is then in the job; nothing is written here."""
-        case = _case_of(job)
-        decision = await self._decide(job, case)
-        assert decision.status is not None  # noqa: S101 (a decision to finish names a status)
-        self._end(job, case, decision, decision.status)
+    def begin(self, job: Job) -> None:
+        """Work on the order until it has a final status, which is then in the job, and call `ended`; nothing is written here."""
+        if job.maybe_sent:
+            self._go_on(job, self._work(self._course_of(job), Next.LOOK))
+            return
+        lane = self._lanes.of(job.ucc)
+        if not lane.is_free:
+            self._notes.note(job, Status.WAITING, "pace")
+        lane.line_up(job, self._turn_came)
+
+    def begin_watch(self, job: Job, *, may_send: bool) -> None:
+        """Look at a watched order, and call `ended` whether its end is known or not; see `watch`."""
+        self._go_on(job, self._watch(job, may_send=may_send))
+
+    async def stop(self, at: float) -> None:
+        """Let go of every order, calls in flight at the latest `at`, by the loop's clock. `ended` is not called for them."""
+        loop = asyncio.get_running_loop()
+        while self._tasks and loop.time() < at:
+            self._let_go(but_in_flight=True)
+            await asyncio.wait(self._tasks, timeout=_STOP_LOOK_SECONDS, return_when="FIRST_COMPLETED")
+        self.abandon()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    def abandon(self) -> None:
+        """Let go of every order at once; see `stop`."""
+        self._let_go(but_in_flight=False)
+
+    def _let_go(self, *, but_in_flight: bool) -> None:
+        self._lanes.withdraw()
+        self._evidence.withdraw()
+        for task, job in self._tasks.items():
+            if not (but_in_flight and job.is_in_flight):
+                task.cancel()
+
+    def _go_on(self, job: Job, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks[task] = job
+        task.add_done_callback(self._task_done)
+
+    def _task_done(self, task: "asyncio.Task[None]") -> None:
+        # One that was cancelled before its first step never used its turn.
+        self._give_turn_back(self._tasks.pop(task))
+
+    def _turn_came(self, job: Job, granted_at: float | None) -> bool:
+        job.is_in_flight = granted_at is not None
+        self._go_on(job, self._work(self._course_of(job), Next.SEND, granted_at))
+        return True
+
+    def _give_turn_back(self, job: Job) -> None:
+        if job.is_in_flight:
+            job.is_in_flight = False
+            self._lanes.of(job.ucc).done()
+
+    def _course_of(self, job: Job) -> _Course:
+        return _Course(job, _case_of(job), self._policy_of(job.ucc))
+
+    async def _work(self, course: _Course, step: Next, granted_at: float | None = None) -> None:
+        job = course.job
+        try:
+            decision = await self._decide(course, step, granted_at)
+        except Exception as error:  # noqa: BLE001 (whatever goes wrong with one order must not lose it)
+            self._fail(job, error)
+            return
+        if decision is None:
+            until = asyncio.get_running_loop().time() + job.deadline_at - self._clock()
+            self._notes.note(job, Status.VERIFYING)
+            seen, thorough = partial(self._seen, course), _is_thorough(course.case)
+            self._evidence.ask(job.ucc, job.order_number, seen, until=until, patient=True, thorough=thorough)
+        else:
+            self._end(course, decision)
+
+    def _seen(self, course: _Course, look: Look | None) -> None:
+        """Go on with an acknowledged order that was looked at; None: time is up."""
+        try:
+            decision = None if look is None else self._learn(course, look)
+            if decision is not None and decision.next is Next.FINISH:
+                self._end(course, decision)
+            else:
+                self._go_on(course.job, self._work(course, Next.LOOK if decision is None else decision.next))
+        except Exception as error:  # noqa: BLE001 (see _work)
+            self._fail(course.job, error)
+
+    def _fail(self, job: Job, error: Exception) -> None:
+        self._log.error("internal error", order=job.name, error=repr(error), to_do="report it; the order is watched")
+        job.status = Status.UNKNOWN
+        job.say(text=f"internal error: {type(error).__name__}", final_at=self._clock())
+        self._ended(job)
+
+    async def _watch(self, job: Job, *, may_send: bool) -> None:
+        try:
+            await self.watch(job, may_send=may_send)
+        except Exception as error:  # noqa: BLE001 (see _work)
+            self._fail(job, error)
+        else:
+            self._ended(job)
 
     async def watch(self, job: Job, *, may_send: bool) -> bool:
         """Look at an order that ended while it may still work, and cancel it once more where that is safe.
@@ -74,13 +184,13 @@ class Canceller:
         Say whether its end is known now: the job has its new final status then, else its old one. Safe is what a job in time
         may do, too; what the broker refused for good is only read.
         """
-        case = _case_of(job)
+        course = self._course_of(job)
+        case, policy = course.case, course.policy
         case.unsure = True
-        policy = self._policy_of(job.ucc)
         may_send = may_send and not is_refusal(job.document.get("code"))
         job.deadline_at = self._clock() + policy.window
         while True:
-            decision = await self._look(job, case, policy, patient=False)
+            decision = await self._look(course)
             if decision.next is Next.FINISH:
                 break
             if self._clock() >= job.deadline_at:
@@ -88,19 +198,24 @@ class Canceller:
                 break
             if decision.next is Next.SEND and may_send:
                 may_send = False
-                await self._deliver(job, case, policy)
+                await self._deliver(course)
             elif not _is_open(case, may_send=may_send):
                 return False
-            await self._pause(job, case.looks + 1, policy)
+            await self._pause(course, case.looks + 1)
         if decision.status is None or decision.status in MAY_WORK:
             return False
         job.say(first_final_at=job.document.get("final_at"))
-        self._end(job, case, decision, decision.status)
+        self._conclude(course, decision)
         return True
 
-    def _end(self, job: Job, case: Case, decision: Decision, status: Status) -> None:
-        now = self._clock()
-        job.status = status
+    def _end(self, course: _Course, decision: Decision) -> None:
+        self._conclude(course, decision)
+        self._ended(course.job)
+
+    def _conclude(self, course: _Course, decision: Decision) -> None:
+        job, case, now = course.job, course.case, self._clock()
+        assert decision.status is not None  # noqa: S101 (a decision to finish names a status)
+        job.status = decision.status
         row = case.seen if isinstance(case.seen, Row) else None
         if decision.verified and row is not None:
             job.say(filled_quantity=row.filled_quantity, unfilled_quantity=row.unfilled_quantity)
@@ -112,54 +227,58 @@ class Canceller:
             job.say(verified_by=None)
         self._report(job)
 
-    async def _decide(self, job: Job, case: Case) -> Decision:
-        policy = self._policy_of(job.ucc)
-        step = Next.LOOK if job.maybe_sent else Next.SEND
-        rounds = 0
+    async def _decide(self, course: _Course, step: Next, granted_at: float | None) -> Decision | None:
+        """Go on until the order's end is known, or until it is acknowledged and may wait for others that need a look: None."""
+        job, case, policy = course.job, course.case, course.policy
         while self._clock() < job.deadline_at:
             if step is Next.SEND:
-                if rounds:
-                    await self._pause(job, rounds, policy)
-                rounds += 1
-                verdict = await self._deliver(job, case, policy)
+                if course.rounds:
+                    await self._pause(course, course.rounds)
+                course.rounds += 1
+                verdict = await self._deliver(course, granted_at)
+                granted_at = None
                 if verdict is _NO_SESSION:
                     return Decision(Next.FINISH, Status.UNKNOWN if case.unsure else Status.BLOCKED)
                 if not policy.verify and case.stand is not None:
                     return Decision(Next.FINISH, case.stand)
                 step = Next.LOOK if case.stand is not None or case.unsure or case.objections else Next.SEND
                 continue
-            if case.looks:
-                await self._pause(job, case.looks, policy)
             # Only a fresh acknowledgement may wait for the crowd: everything else is in doubt.
-            patient = case.stand is Status.CANCELLED and case.looks == 0
+            if case.stand is Status.CANCELLED and case.looks == 0:
+                return None
+            if case.looks:
+                await self._pause(course, case.looks)
             try:
                 async with asyncio.timeout(job.deadline_at - self._clock()):
-                    decision = await self._look(job, case, policy, patient=patient)
+                    decision = await self._look(course)
             except TimeoutError:
                 break
             if decision.next is Next.FINISH:
                 return decision
             step = decision.next
-        return await self._when_time_is_up(job, case, policy)
+        return await self._when_time_is_up(course)
 
-    async def _when_time_is_up(self, job: Job, case: Case, policy: CancelPolicy) -> Decision:
-        was_sent = job.first_sent_at is not None
-        if case.looks == 0 and policy.verify and was_sent:
+    async def _when_time_is_up(self, course: _Course) -> Decision:
+        job, case, policy = course.job, course.case, course.policy
+        if case.looks == 0 and policy.verify and job.first_sent_at is not None:
             try:
                 async with asyncio.timeout(policy.last_look):
-                    decision = await self._look(job, case, policy, patient=False)
+                    decision = await self._look(course)
                 if decision.next is Next.FINISH:
                     return decision
             except TimeoutError:
                 self._log.debug("last look timed out", order=job.name)
         return at_deadline(case)
 
-    async def _look(self, job: Job, case: Case, policy: CancelPolicy, *, patient: bool) -> Decision:
+    async def _look(self, course: _Course) -> Decision:
+        job, thorough = course.job, _is_thorough(course.case)
         self._notes.note(job, Status.VERIFYING)
-        # A single read that finds nothing proves nothing, and one of the two reads may be the one that fails: take turns.
-        thorough = case.seen is Sighting.MISSING or case.blind_looks % 2 == 1
-        look = await self._evidence.look(job.ucc, job.order_number, patient=patient, thorough=thorough)
-        decision = settle(case, look.sighting, now=self._clock(), window_seconds=policy.window)
+        return self._learn(course, await self._evidence.look(job.ucc, job.order_number, thorough=thorough))
+
+    def _learn(self, course: _Course, look: Look) -> Decision:
+        """Decide on what was seen."""
+        job, case = course.job, course.case
+        decision = settle(case, look.sighting, now=self._clock(), window_seconds=course.policy.window)
         row = look.sighting
         if isinstance(row, Row):
             job.say(verified_by=look.source)
@@ -173,9 +292,10 @@ class Canceller:
                 return Decision(Next.SEND)
         return decision
 
-    async def _deliver(self, job: Job, case: Case, policy: CancelPolicy) -> Verdict:
+    async def _deliver(self, course: _Course, granted_at: float | None = None) -> Verdict:
         """Send the cancel, and again while nothing happened and time is left."""
-        first = await self._attempt(job, case)
+        job = course.job
+        first = await self._attempt(course, granted_at)
         if first.action not in _AGAIN:
             return (
                 first  # most orders end here; setting tenacity up would cost them as much as all the rest of their way
@@ -183,11 +303,11 @@ class Canceller:
         known = [first]
 
         async def attempt() -> Verdict:
-            return known.pop() if known else await self._attempt(job, case)
+            return known.pop() if known else await self._attempt(course)
 
         retrying = AsyncRetrying(
             retry=retry_if_result(lambda verdict: verdict.action in _AGAIN),
-            wait=Backoff(job, policy, self._clock),
+            wait=Backoff(job, course.policy, self._clock),
             stop=lambda _: self._clock() >= job.deadline_at - LEAST_WAIT,
             # What ends the tries is the last verdict itself; tenacity's RetryError never shows.
             retry_error_callback=_last_verdict,
@@ -201,18 +321,20 @@ class Canceller:
             self._notes.note(job, Status.WAITING, "backoff")
             await asyncio.sleep(seconds)
 
-    async def _attempt(self, job: Job, case: Case) -> Verdict:
+    async def _attempt(self, course: _Course, granted_at: float | None = None) -> Verdict:
+        job, case = course.job, course.case
         lane = self._lanes.of(job.ucc)
-        if not lane.is_free:
-            self._notes.note(job, Status.WAITING, "pace")
-        if not await lane.turn(job):
-            return _TIME_UP
-        job.is_in_flight = True
+        if granted_at is None or not lane.is_fresh(granted_at):
+            self._give_turn_back(job)
+            if not lane.is_free:
+                self._notes.note(job, Status.WAITING, "pace")
+            if not await lane.turn(job):
+                return _TIME_UP
+            job.is_in_flight = True
         try:
             verdict = lane.blocked or await self._send(job, case)
         finally:
-            job.is_in_flight = False
-            lane.done()
+            self._give_turn_back(job)
         if verdict.slow_down:
             await self._slow_down(job.ucc)
             lane.pause(verdict.retry_after_seconds or 0.0)
@@ -263,8 +385,8 @@ class Canceller:
             return Verdict(Action.BLOCKED, verdict.code, verdict.text)
         return verdict
 
-    async def _pause(self, job: Job, tries: int, policy: CancelPolicy) -> None:
-        await asyncio.sleep(Backoff(job, policy, self._clock).seconds(tries))
+    async def _pause(self, course: _Course, tries: int) -> None:
+        await asyncio.sleep(Backoff(course.job, course.policy, self._clock).seconds(tries))
 
     def _log_attempt(self, job: Job, verdict: Verdict) -> None:
         say = self._log.debug if verdict.action is Action.ACKNOWLEDGED else self._log.info
@@ -305,6 +427,11 @@ def _case_of(job: Job) -> Case:
     # A worker that died without a word may have sent at any time since the order was accepted, not before.
     since = job.first_sent_at or (job.enqueued_ms / 1000 if job.maybe_sent else None)
     return Case(job.variety, unsure=job.maybe_sent, first_sent_at=since)
+
+
+def _is_thorough(case: Case) -> bool:
+    # A single read that finds nothing proves nothing, and one of the two reads may be the one that fails: take turns.
+    return case.seen is Sighting.MISSING or case.blind_looks % 2 == 1
 
 
 def _is_open(case: Case, *, may_send: bool) -> bool:

@@ -1,10 +1,12 @@
 """Looking at the order book: one read settles all orders of an account that wait for proof."""
 
 import asyncio
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from worker.alarm import Alarm
 from worker.kotak.order_book import BookPage, Row
 from worker.verdict import Sighting
 
@@ -52,13 +54,23 @@ class Look:
     source: str
 
 
+Tell = Callable[[Look | None], None]
+"""Called once for who asked: with what was seen, or None where time was up before that."""
+
+
 @dataclass(slots=True)
 class _Waiter:
     order_number: str
-    answer: "asyncio.Future[Look]"
+    tell: Tell | None  # None: told
     asked_at: float
+    until: float
     patient: bool
     thorough: bool
+
+    def answer(self, look: Look | None) -> None:
+        tell, self.tell = self.tell, None
+        if tell is not None:
+            tell(look)
 
 
 class Evidence:
@@ -68,16 +80,38 @@ class Evidence:
         self._reads, self._policy, self._quiet_since = reads, policy, quiet_since
         self._accounts: dict[str, _Account] = {}
 
-    async def look(self, ucc: str, order_number: str, *, patient: bool, thorough: bool) -> Look:
-        """See the order as it stands after this call began.
+    def ask(
+        self, ucc: str, order_number: str, tell: Tell, *, until: float = math.inf, patient: bool, thorough: bool
+    ) -> None:
+        """Have `tell` called with the order as it stands after now, later and at most once. Waiting costs no task.
 
-        `patient`: the answer may wait for others that need one. `thorough`: read the whole book, because a single read of
-        an order that is not there proves nothing.
+        `until`, by the loop's clock: no answer is wanted later, and None is told then. `patient`: the answer may wait for
+        others that need one. `thorough`: read the whole book, because a single read of an order that is not there
+        proves nothing.
         """
+        self._of(ucc).ask(order_number, tell, until=until, patient=patient, thorough=thorough)
+
+    async def look(self, ucc: str, order_number: str, *, thorough: bool) -> Look:
+        """Wait for a look that does not wait for others; see `ask`."""
+        seen: asyncio.Future[Look | None] = asyncio.get_running_loop().create_future()
+        waiter = self._of(ucc).ask(order_number, seen.set_result, until=math.inf, patient=False, thorough=thorough)
+        try:
+            look = await seen
+        finally:
+            waiter.tell = None  # nobody listens any more
+        assert look is not None  # noqa: S101 (there is no time by which it would not be wanted)
+        return look
+
+    def withdraw(self) -> None:
+        """Forget who waits; nobody is told."""
+        for account in self._accounts.values():
+            account.withdraw()
+
+    def _of(self, ucc: str) -> "_Account":
         account = self._accounts.get(ucc)
         if account is None:
             account = self._accounts[ucc] = _Account(ucc, self._reads, self._policy, self._quiet_since)
-        return await account.look(order_number, patient=patient, thorough=thorough)
+        return account
 
     def close(self) -> None:
         """Stop reading; looks under way are cancelled."""
@@ -93,25 +127,42 @@ class _Account:
         self._waiters: list[_Waiter] = []
         self._wake = asyncio.Event()
         self._slots = asyncio.Semaphore(policy.at_once)
-        self._reading: set[asyncio.Task[None]] = set()
+        self._reading: dict[asyncio.Task[None], list[_Waiter]] = {}
+        self._alarm = Alarm(self._expire)
         self._loop_task: asyncio.Task[None] | None = None
         self._next_read_at = 0.0
         self._is_readable = False
 
-    async def look(self, order_number: str, *, patient: bool, thorough: bool) -> Look:
-        loop = asyncio.get_running_loop()
-        waiter = _Waiter(order_number, loop.create_future(), loop.time(), patient, thorough)
+    def ask(self, order_number: str, tell: Tell, *, until: float, patient: bool, thorough: bool) -> _Waiter:
+        asked_at = asyncio.get_running_loop().time()
+        waiter = _Waiter(order_number, tell, asked_at, until, patient, thorough)
         self._waiters.append(waiter)
+        self._alarm.set(until)
         if self._loop_task is None or self._loop_task.done():
             self._loop_task = asyncio.create_task(self._read_while_needed())
         elif not patient or len(self._waiters) >= self._policy.crowd:
             self._wake.set()
-        return await waiter.answer
+        return waiter
+
+    def withdraw(self) -> None:
+        for waiter in self._open():
+            waiter.tell = None
 
     def close(self) -> None:
+        self._alarm.cancel()
         for task in (self._loop_task, *self._reading):
             if task is not None:
                 task.cancel()
+
+    def _open(self) -> list[_Waiter]:
+        return [waiter for some in (self._waiters, *self._reading.values()) for waiter in some if waiter.tell]
+
+    def _expire(self) -> float:
+        now = asyncio.get_running_loop().time()
+        for waiter in self._open():
+            if waiter.until <= now:
+                waiter.answer(None)
+        return min((waiter.until for waiter in self._open()), default=math.inf)
 
     async def _read_while_needed(self) -> None:
         loop = asyncio.get_running_loop()
@@ -120,16 +171,19 @@ class _Account:
             await self._slots.acquire()
             now = loop.time()
             await asyncio.sleep(max(0.0, self._next_read_at - now))
-            waiters = [waiter for waiter in self._waiters if not waiter.answer.done()]
-            self._waiters = []
+            waiters, self._waiters = self._waiters, []
+            waiters = [waiter for waiter in waiters if waiter.tell]
+            if not waiters:
+                self._slots.release()
+                continue
             calls = len(waiters) if self._one_by_one(waiters) else 1
             self._next_read_at = max(now, self._next_read_at) + calls / self._policy.reads_per_second
             task = asyncio.create_task(self._answer(waiters))
-            self._reading.add(task)
+            self._reading[task] = waiters
             task.add_done_callback(self._read_done)
 
     def _read_done(self, task: "asyncio.Task[None]") -> None:
-        self._reading.discard(task)
+        del self._reading[task]
         self._slots.release()
 
     async def _until_due(self) -> None:
@@ -168,22 +222,17 @@ class _Account:
                 page = await self._reads.read_book(self._ucc)
                 self._is_readable = page is not None and page.rows is not None
                 for waiter in waiters:
-                    _tell(waiter, Look(_find(page, waiter.order_number), "book"))
+                    waiter.answer(Look(_find(page, waiter.order_number), "book"))
         finally:
             for waiter in waiters:
-                _tell(waiter, Look(Sighting.UNREADABLE, "book"))
+                waiter.answer(Look(Sighting.UNREADABLE, "book"))
 
     async def _answer_one(self, waiter: _Waiter) -> None:
         page = await self._reads.read_order(self._ucc, waiter.order_number)
         self._is_readable = page is not None and page.rows is not None
         found = _find(page, waiter.order_number)
         # One order's read that lacks the order is no readable book.
-        _tell(waiter, Look(Sighting.NO_DATA if found is Sighting.MISSING else found, "order"))
-
-
-def _tell(waiter: _Waiter, look: Look) -> None:
-    if not waiter.answer.done():
-        waiter.answer.set_result(look)
+        waiter.answer(Look(Sighting.NO_DATA if found is Sighting.MISSING else found, "order"))
 
 
 def _find(page: BookPage | None, order_number: str) -> Row | Sighting:

@@ -84,7 +84,7 @@ class Hold:
         self._is_registered = self._has_taken = False
         self._offset = 0.0
         self._dirty: dict[str, Job] = {}
-        self._ending: list[tuple[Job, asyncio.Future[bool]]] = []
+        self._ending: list[tuple[Job, Callable[[Job, bool], None]]] = []
         self._writer: asyncio.Task[None] | None = None
         self._next_write_at = 0.0
         self._server: bytes | None = None
@@ -146,10 +146,9 @@ class Hold:
         self._valid_until = 0.0
         self.jobs.clear()
         self._dirty.clear()
-        for _, written in self._ending:
-            if not written.done():
-                written.set_result(False)
-        self._ending.clear()
+        ending, self._ending = self._ending, []
+        for job, written in ending:
+            written(job, False)
         self._on_lost()
 
     async def _greet(self, connection: Any) -> None:
@@ -302,13 +301,11 @@ class Hold:
             if jobs := [job for job in held if not job.is_final]:
                 await self._write(jobs, owner=self.worker, looks=None)
 
-    async def finish(self, job: Job) -> bool:
-        """Write a final status; False when somebody newer owns the order. Returns when it is written, whatever it takes."""
-        written: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+    def finish(self, job: Job, written: Callable[[Job, bool], None]) -> None:
+        """Write a final status soon, whatever it takes; then call `written`, with False where somebody newer owns the order."""
         self._ending.append((job, written))
         if self._writer is None or self._writer.done():
             self._writer = asyncio.create_task(self._write_endings())
-        return await written
 
     async def _write_endings(self) -> None:
         loop = asyncio.get_running_loop()
@@ -331,8 +328,7 @@ class Hold:
                 continue
             for (job, written), answer in zip(some, answers, strict=True):
                 self._let_go(job)
-                if not written.done():
-                    written.set_result(bool(answer))
+                written(job, bool(answer))
 
     def _let_go(self, job: Job) -> None:
         if self.jobs.get(job.name) is job:

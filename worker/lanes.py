@@ -5,13 +5,18 @@ import heapq
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from typing import Final, Protocol
 
+from worker.alarm import Alarm
 from worker.job import Job
 from worker.verdict import Verdict
 
 __all__ = ["LanePolicy", "Lanes", "Pace"]
+
+Tell = Callable[[Job, float | None], bool]
+"""Called once for who lined up: with when the turn was granted, or None where none will come. Answers whether it is used."""
 
 _ROUTINE: Final = 1
 _RISK: Final = 0
@@ -47,13 +52,6 @@ class LanePolicy:
     at_once: int = 16
     all_at_once: int = 64
     blocked_seconds: float = 5.0
-
-
-@dataclass(slots=True)
-class _Waiter:
-    job: Job
-    turn: "asyncio.Future[bool]"
-    granted_at: float = 0.0
 
 
 class _Places:
@@ -122,6 +120,11 @@ class Lanes:
         lane = self._accounts.get(ucc)
         return 0.0 if lane is None else lane.quiet_since
 
+    def withdraw(self) -> None:
+        """Forget who waits; nobody is told."""
+        for lane in self._accounts.values():
+            lane.withdraw()
+
     def close(self) -> None:
         """Send nobody any more: who waits is told that no turn will come."""
         for lane in self._accounts.values():
@@ -143,7 +146,8 @@ class _Lane:
     ) -> None:
         self._ucc, self._pace, self._policy, self._clock = ucc, pace, policy, clock
         self._is_entitled, self._places = is_entitled, places
-        self._heap: list[tuple[int, float, int, _Waiter]] = []
+        self._heap: list[tuple[int, float, int, Job, Tell]] = []
+        self._alarm = Alarm(self._expire)
         self._arrivals = count()
         self._in_flight = 0
         self._last_call_ended = 0.0
@@ -186,48 +190,62 @@ class _Lane:
         """Hold the whole account back, as the broker asked."""
         self._paused_until = max(self._paused_until, asyncio.get_running_loop().time() + seconds)
 
+    def withdraw(self) -> None:
+        """See Lanes.withdraw."""
+        self._heap.clear()
+
     def close(self) -> None:
         """See Lanes.close."""
         self._is_closed = True
+        self._alarm.cancel()
         while self._heap:
-            _tell(heapq.heappop(self._heap)[3], is_yours=False)
+            *_, job, tell = heapq.heappop(self._heap)
+            tell(job, None)
         if self._pacer is not None:
             self._pacer.cancel()
 
-    async def turn(self, job: Job) -> bool:
-        """Wait for this job's turn; False when its deadline came first or the lane closed. After True call `done`."""
+    def line_up(self, job: Job, tell: Tell) -> None:
+        """Have `tell` called when it is this job's turn, perhaps at once; who uses the turn calls `done` after it.
+
+        It is called with None when the job's deadline came first or the lane closed. Waiting costs no task.
+        """
+        loop = asyncio.get_running_loop()
         if self._is_closed:
-            return False
-        if self.is_free:
+            tell(job, None)
+        elif self.is_free:
             self._in_flight += 1
             self._places.free -= 1
-            return True
-        loop = asyncio.get_running_loop()
+            tell(job, loop.time())
+        else:
+            self._push(job, tell)
+            self._alarm.set(self._loop_time_of(job.deadline_at))
+            if self._pacer is None or self._pacer.done():
+                self._pacer = asyncio.create_task(self._give_turns())
+            # Who sleeps until the next send is allowed is woken by nothing less than a more urgent order.
+            elif self._sleeps_for is None or (job.is_risk and self._sleeps_for == _ROUTINE):
+                self._wake.set()
+
+    def is_fresh(self, granted_at: float) -> bool:
+        """Whether a turn granted then may still be used."""
+        age_seconds = asyncio.get_running_loop().time() - granted_at
+        return age_seconds <= _STALE_SECONDS or not self._pace.is_limited(self._ucc)
+
+    async def turn(self, job: Job) -> bool:
+        """Wait for this job's turn; False when its deadline came first or the lane closed. After True call `done`."""
         while True:
-            waiter = _Waiter(job, loop.create_future())
-            if not await self._wait_for(waiter):
+            turn: asyncio.Future[float | None] = asyncio.get_running_loop().create_future()
+            self.line_up(job, partial(_answer, turn))
+            try:
+                granted_at = await turn
+            except asyncio.CancelledError:
+                if turn.done() and not turn.cancelled() and turn.result() is not None:
+                    self.done()
+                raise
+            if granted_at is None:
                 return False
-            if not self._pace.is_limited(self._ucc) or loop.time() - waiter.granted_at <= _STALE_SECONDS:
+            if self.is_fresh(granted_at):
                 return True
             self.done()
-
-    async def _wait_for(self, waiter: _Waiter) -> bool:
-        loop = asyncio.get_running_loop()
-        self._push(waiter)
-        alarm = loop.call_later(max(0.0, waiter.job.deadline_at - self._clock()), _tell, waiter, False)
-        if self._pacer is None or self._pacer.done():
-            self._pacer = asyncio.create_task(self._give_turns())
-        # Who sleeps until the next send is allowed is woken by nothing less than a more urgent order.
-        elif self._sleeps_for is None or (waiter.job.is_risk and self._sleeps_for == _ROUTINE):
-            self._wake.set()
-        try:
-            return await waiter.turn
-        except asyncio.CancelledError:
-            if waiter.turn.done() and not waiter.turn.cancelled() and waiter.turn.result():
-                self.done()
-            raise
-        finally:
-            alarm.cancel()
 
     def done(self) -> None:
         """Give the place in flight back."""
@@ -244,19 +262,32 @@ class _Lane:
     def hurry(self, order_number: str) -> None:
         """Move a waiting order to the risk lane."""
         for entry in list(self._heap):
-            waiter = entry[3]
-            if waiter.job.order_number == order_number and entry[0] != _RISK:
+            urgency, _, _, job, tell = entry
+            if job.order_number == order_number and urgency != _RISK:
                 self._heap.remove(entry)
                 heapq.heapify(self._heap)
-                self._push(waiter)
+                self._push(job, tell)
                 self._wake.set()
 
-    def _push(self, waiter: _Waiter) -> None:
-        job = waiter.job
+    def _push(self, job: Job, tell: Tell) -> None:
         urgency = _RISK if job.is_risk else _ROUTINE
         # A second try for what has ended waits for every first one.
         deadline_at = math.inf if job.is_watched else job.deadline_at
-        heapq.heappush(self._heap, (urgency, deadline_at, next(self._arrivals), waiter))
+        heapq.heappush(self._heap, (urgency, deadline_at, next(self._arrivals), job, tell))
+
+    def _expire(self) -> float:
+        """Tell those whose time is up; answer when the next one's is."""
+        now = self._clock()
+        late = [entry for entry in self._heap if entry[3].deadline_at <= now]
+        if late:
+            self._heap = [entry for entry in self._heap if entry[3].deadline_at > now]
+            heapq.heapify(self._heap)
+        for *_, job, tell in late:
+            tell(job, None)
+        return self._loop_time_of(min((entry[3].deadline_at for entry in self._heap), default=math.inf))
+
+    def _loop_time_of(self, at: float) -> float:
+        return asyncio.get_running_loop().time() + at - self._clock()
 
     def _may_send(self) -> bool:
         is_paused = asyncio.get_running_loop().time() < self._paused_until
@@ -291,13 +322,13 @@ class _Lane:
 
     def _next(self, granted_at: float) -> None:
         while self._heap:
-            waiter = heapq.heappop(self._heap)[3]
-            if not waiter.turn.done():
-                waiter.granted_at = granted_at
-                self._in_flight += 1
-                self._places.free -= 1
-                _tell(waiter, is_yours=True)
+            *_, job, tell = heapq.heappop(self._heap)
+            self._in_flight += 1
+            self._places.free -= 1
+            if tell(job, granted_at):
                 return
+            self._in_flight -= 1
+            self._places.free += 1
 
     async def _sleep(self, seconds: float | None) -> None:
         """Sleep, but not through an arrival: it may be a risk order, which may have a turn at once."""
@@ -309,6 +340,8 @@ class _Lane:
             return
 
 
-def _tell(waiter: _Waiter, is_yours: bool) -> None:
-    if not waiter.turn.done():
-        waiter.turn.set_result(is_yours)
+def _answer(turn: "asyncio.Future[float | None]", _job: Job, granted_at: float | None) -> bool:
+    if turn.done():  # cancelled meanwhile
+        return False
+    turn.set_result(granted_at)
+    return True

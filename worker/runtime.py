@@ -19,7 +19,6 @@ from neo_cancel.errors import InvalidOrderError
 from neo_cancel.ledger import backlog_key
 from neo_cancel.messages import WIRE_VERSION, CancelOrder, Lane, is_ucc
 from neo_cancel.plan import MAX_CHUNK_SIZE
-from neo_cancel.record import Status
 from worker.accounts import Accounts
 from worker.cancel import Canceller
 from worker.evidence import Evidence, ReadingPolicy
@@ -48,7 +47,6 @@ _PROBATION_SECONDS: Final = 1.0
 _EXPECTED_SECONDS: Final = 30.0
 _HEAD_START_SECONDS: Final = 0.005
 _CROWDED: Final = 0.75
-_DRAIN_LOOK_SECONDS: Final = 0.05
 _TEAR_DOWN_SECONDS: Final = 1.5
 
 
@@ -59,7 +57,8 @@ class Runtime:
         self._settings, self._log = settings, log
         self._loop = uvloop.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="orders", daemon=True)
-        self._tasks: dict[Job, asyncio.Task[None]] = {}
+        self._in_hand: dict[Job, _Together] = {}
+        self._on_probation: set[asyncio.Task[None]] = set()
         self._background: list[asyncio.Task[None]] = []
         self._backlogs: dict[str, asyncio.Task[None]] = {}
         self._waiting: dict[asyncio.Future[None], None] = {}  # messages, the one that waits longest first
@@ -71,6 +70,7 @@ class Runtime:
         self._is_draining = False
         self._stops_at = float("inf")
         self._probation = asyncio.Lock()
+        self._suspect_ended: dict[Job, asyncio.Event] = {}
 
     # ------------------------------------------------------------------ from other threads
 
@@ -171,6 +171,7 @@ class Runtime:
             notes=self.hold,
             policy_of=self.accounts.policy_of,
             slow_down=pace.slow_down,
+            ended=lambda job: self.hold.finish(job, self._written),
             clock=self.hold.now,
             log=log,
         )
@@ -220,34 +221,26 @@ class Runtime:
                 jobs += await self.hold.claim(lane, some, at_most=at_most)
             if at_most < len(some):
                 self._work_off(backlog_key(lane, ucc))
-        tasks = [task for job in jobs if (task := self._begin(job)) is not None]
+        together = _Together(lane)
+        for job in jobs:
+            self._begin(job, together)
         # After the orders' first steps, which end with what they send.
         self._loop.call_soon(self._under_way.set)
-        if tasks:
-            await self._ended_or_crowded(tasks)
+        if together.left:
+            await self._ended_or_crowded(together)
         counts = Counter(str(job.status) for job in jobs)
         return {"ucc": ucc, "lane": lane, "orders": len(orders), "claimed": len(jobs), "counts": dict(counts)}
 
-    async def _ended_or_crowded(self, tasks: "list[asyncio.Task[None]]") -> None:
+    async def _ended_or_crowded(self, together: "_Together") -> None:
         """Wait for the end of a message's orders, or until its thread is needed for another message.
 
         Bulks that wait for their accounts' rates would keep every thread of Celery's for minutes, and a message for an account
         that could send at once would lie in the queue. The orders are this worker's by the ledger, with or without it.
         """
-        enough: asyncio.Future[None] = self._loop.create_future()
-        left = len(tasks)
-
-        def one_ended(_: object) -> None:
-            nonlocal left
-            left -= 1
-            if not left and not enough.done():
-                enough.set_result(None)
-
-        for task in tasks:
-            task.add_done_callback(one_ended)
+        enough = together.enough = self._loop.create_future()
         self._waiting[enough] = None
         is_crowded = len(self._waiting) > self._threads * _CROWDED
-        if is_crowded and len(self._tasks) < self._settings.orders_at_once:
+        if is_crowded and len(self._in_hand) < self._settings.orders_at_once:
             longest = next(iter(self._waiting))
             if not longest.done():
                 longest.set_result(None)
@@ -275,8 +268,9 @@ class Runtime:
             at_most = min(self.room.free(lane, ucc), _DRAWN_AT_ONCE)
             with self.room.coming(lane, ucc, at_most):
                 left, jobs = await self.hold.draw(backlog, at_most)
+            together = _Together(lane)
             for job in jobs:
-                self._begin(job)
+                self._begin(job, together)
             if left == 0:
                 if backlog in self._filled:
                     continue
@@ -284,52 +278,48 @@ class Runtime:
             # A look now and then also says that this backlog is in living hands.
             await self.room.wait(lane, ucc, self._settings.lease / 3)
 
-    def _begin(self, job: Job) -> "asyncio.Task[None] | None":
+    def _begin(self, job: Job, together: "_Together") -> None:
         if self._is_draining:  # claimed a moment ago, and given back with the rest
-            return None
-        run = self._run_on_probation if job.crashes >= MOST_CRASHES - 1 else self._run
-        task = asyncio.create_task(run(job))
-        self._tasks[job] = task
-        entered = job.lane  # it may become urgent
-        self.room.enter(entered, job.ucc)
-        task.add_done_callback(lambda _: self._end(job, entered))
-        return task
+            return
+        self._in_hand[job] = together
+        together.left += 1
+        self.room.enter(together.lane, job.ucc)
+        if job.is_watched:
+            self.canceller.begin_watch(job, may_send=not self.hold.day_is_over(job))
+        elif job.crashes >= MOST_CRASHES - 1:
+            task = asyncio.create_task(self._begin_on_probation(job))
+            self._on_probation.add(task)
+            task.add_done_callback(self._on_probation.discard)
+        else:
+            self.canceller.begin(job)
 
-    def _end(self, job: Job, entered: str) -> None:
-        self._tasks.pop(job, None)
-        self.room.leave(entered, job.ucc)
-
-    async def _run(self, job: Job) -> None:
-        try:
-            if job.is_watched:
-                await self.canceller.watch(job, may_send=not self.hold.day_is_over(job))
-            else:
-                await self.canceller.run(job)
-        except Exception as error:  # noqa: BLE001 (whatever goes wrong with one order must not lose it)
-            self._log.error(
-                "internal error", order=job.name, error=repr(error), to_do="report it; the order is watched"
-            )
-            job.status = Status.UNKNOWN
-            job.say(text=f"internal error: {type(error).__name__}", final_at=self.hold.now())
-        if not await self.hold.finish(job):
+    def _written(self, job: Job, is_ours: bool) -> None:
+        if not is_ours:
             self._log.info("result left to a newer owner", order=job.name, status=str(job.status))
+        self._let_go(job)
 
-    async def _run_on_probation(self, job: Job) -> None:
+    def _let_go(self, job: Job) -> None:
+        together = self._in_hand.pop(job, None)
+        if together is not None:
+            self.room.leave(together.lane, job.ucc)
+            together.one_left()
+        if (ended := self._suspect_ended.pop(job, None)) is not None:
+            ended.set()
+
+    async def _begin_on_probation(self, job: Job) -> None:
         """Work on an order that two deaths point at: one at a time, so that the third names the one to blame."""
         async with self._probation:
             await self.hold.suspect(job)
-            run = asyncio.create_task(self._run(job))
-            try:
-                await asyncio.wait([run], timeout=_PROBATION_SECONDS)
-            except asyncio.CancelledError:
-                run.cancel()
-                raise
-        await run
+            ended = self._suspect_ended[job] = asyncio.Event()
+            self.canceller.begin(job)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_PROBATION_SECONDS):
+                    await ended.wait()
 
     async def _watch(self) -> None:
         if not self._is_draining:
             for job in await self.hold.claim_watched(_WATCHED_AT_ONCE):
-                self._begin(job)
+                self._begin(job, _Together(job.lane))
             for _ in range(_ADOPTED_AT_ONCE if self._lanes_served else 0):
                 backlog = await self.hold.orphaned_backlog(self._lanes_served)
                 if backlog is None:
@@ -337,20 +327,19 @@ class Runtime:
                 self._work_off(backlog)
 
     def _abandon(self) -> None:
-        for task in list(self._tasks.values()):
+        for task in self._on_probation:
             task.cancel()
+        self.canceller.abandon()
+        for job in list(self._in_hand):
+            self._let_go(job)
 
     async def _drain(self) -> None:
         self._is_draining = True
         self._stops_at = min(self._stops_at, self._loop.time() + self._settings.shutdown)
-        while self._tasks and self._loop.time() < self._stops_at:
-            for job, task in self._tasks.items():
-                if not job.is_in_flight:
-                    task.cancel()
-            await asyncio.wait(self._tasks.values(), timeout=_DRAIN_LOOK_SECONDS, return_when="FIRST_COMPLETED")
+        for task in self._on_probation:
+            task.cancel()
+        await self.canceller.stop(self._stops_at)
         self._abandon()
-        if self._tasks:
-            await asyncio.wait(self._tasks.values())
         await self.hold.leave_backlogs(self._backlogs)
         await self.hold.release([job for job in self.hold.jobs.values() if not job.is_watched])
 
@@ -391,6 +380,24 @@ class Runtime:
     async def _refuse(self, wire: Any, error: InvalidOrderError) -> None:
         await self.hold.park(str(error), wire)
         self._log.error("order refused: bad input", reason=str(error), to_do="mend the sender")
+
+
+class _Together:
+    """Orders that were taken together, through this lane.
+
+    `enough` is done when none of them is left, or before that, when others need the message's thread.
+    """
+
+    __slots__ = ("enough", "lane", "left")
+
+    def __init__(self, lane: str) -> None:
+        self.lane, self.left = lane, 0
+        self.enough: asyncio.Future[None] | None = None
+
+    def one_left(self) -> None:
+        self.left -= 1
+        if not self.left and self.enough is not None and not self.enough.done():
+            self.enough.set_result(None)
 
 
 def _order_of(wire: Any, ucc: Any) -> CancelOrder:

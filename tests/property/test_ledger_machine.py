@@ -83,6 +83,11 @@ class Worker:
             return
         self.tasks += await self.hold.claim(chunk["lane"], orders, at_most=at_most)
 
+    async def finish(self, job: Job) -> bool:
+        written: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self.hold.finish(job, lambda _, is_ours: written.set_result(is_ours))
+        return await written
+
 
 class LedgerMachine(RuleBasedStateMachine):
     """Every rule is something that really happens between two others; the invariants hold after each."""
@@ -241,14 +246,14 @@ class LedgerMachine(RuleBasedStateMachine):
         job = worker.tasks.pop(which % len(worker.tasks))
         if job.name not in self.accepted:  # forgotten: the result alone is left of it
             job.status = status
-            self.run(worker.hold.finish(job))
+            self.run(worker.finish(job))
             self.accepted.add(job.name)
             return
         before = self.record(job.name)
         is_ours = before.fence == job.fence and before.owner == worker.hold.worker
         is_ours |= before.fence < job.fence and before.status not in DEAD
         job.status = status
-        written = self.run(worker.hold.finish(job))
+        written = self.run(worker.finish(job))
         assert is_ours == written
         after = self.record(job.name)
         assert (after == before) if not written else (after.status, after.owner) == (status, None)

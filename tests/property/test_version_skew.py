@@ -83,7 +83,7 @@ async def test_a_newer_producer_s_fields_live_through_a_whole_life_in_the_ledger
         assert NEWER.items() <= json.loads(message["body"])[0][0]["orders"][0].items()
         await second.take(json.dumps(message).encode())
         second.tasks[0].status = Status.CANCELLED
-        assert await second.hold.finish(second.tasks[0])
+        assert await second.finish(second.tasks[0])
         _, document = split(await client.get(named_key(NAME)))
     assert NEWER.items() <= document.items()
     with CancelProducer(redis_url) as producer:

@@ -111,7 +111,7 @@ class Desk:
     """A canceller and all that it needs."""
 
     def __init__(self, world, **policy) -> None:
-        self.world, self.book, self.slowed = world, Notebook(), []
+        self.world, self.book, self.slowed, self.ends = world, Notebook(), [], {}
         self.lanes = Lanes(Unpaced(), LanePolicy(), time.time)
         reading = ReadingPolicy(gather=0.001, quiet=0.001, probe=0.05, reads_per_second=200)
         self.evidence = Evidence(world, reading, self.lanes.quiet_since)
@@ -123,6 +123,7 @@ class Desk:
             notes=self.book,
             policy_of=lambda _: rules,
             slow_down=self._slow_down,
+            ended=lambda done: self.ends[done].set_result(None),
             clock=time.time,
             log=self.book,
         )
@@ -131,9 +132,13 @@ class Desk:
         self.slowed.append(ucc)
 
     async def run(self, wanted):
-        async with asyncio.timeout(20):
-            await self.canceller.run(wanted)
+        self.begin(wanted)
+        await asyncio.wait_for(self.ends[wanted], 20)
         return wanted
+
+    def begin(self, wanted):
+        self.ends[wanted] = asyncio.get_running_loop().create_future()
+        self.canceller.begin(wanted)
 
 
 def job(*, variety="regular", deadline=10.0, maybe_sent=False, number=NUMBER, **document):
@@ -413,6 +418,72 @@ async def test_waiting_for_evidence_holds_no_turn():
     assert (Status.CANCELLED, False) == (second.status, first.done())
     stall.set()
     await first
+
+
+# ---------------------------------------------------------------------- letting go
+
+
+async def test_a_turn_that_came_but_was_not_used_is_given_back():
+    """The lease was lost between the turn and the first step: the lane lives on, and so must its places."""
+    desk = Desk(World(OK))
+    desk.lanes = desk.canceller._lanes = Lanes(Unpaced(), LanePolicy(at_once=1), time.time)
+    gone = job(number=OTHER)
+    desk.begin(gone)
+    desk.canceller.abandon()
+    await asyncio.sleep(0)
+    assert (Status.CANCELLED, 1) == ((await desk.run(job())).status, len(desk.world.sent))
+    assert not desk.ends[gone].done()
+
+
+async def test_stopping_waits_for_the_call_in_flight_alone():
+    """What it brought is in the job for whoever goes on; those that wait for a turn or a look are let go at once."""
+    world, answer = World(OK, OK, OK), asyncio.Event()
+    desk = Desk(world)
+    desk.lanes = desk.canceller._lanes = Lanes(Unpaced(), LanePolicy(at_once=1), time.time)
+    desk.evidence = desk.canceller._evidence = Evidence(world, ReadingPolicy(patience=60, probe=60), lambda _: None)
+    looking, sending, waiting = jobs = [job(number=f"2607220000000{n:02d}") for n in range(3)]
+    desk.begin(looking)
+    while not looking.attempts or looking.is_in_flight:
+        await asyncio.sleep(0)
+    cancel = world.cancel
+
+    async def slow(wanted):
+        await answer.wait()
+        return await cancel(wanted)
+
+    world.cancel = slow
+    desk.begin(sending)
+    desk.begin(waiting)
+    await asyncio.sleep(0)
+    stopping = asyncio.create_task(desk.canceller.stop(asyncio.get_running_loop().time() + 30))
+    await asyncio.sleep(0.02)
+    assert not stopping.done()
+    answer.set()
+    await asyncio.wait_for(stopping, 5)
+    assert ([1, 1, 0], [False] * 3) == ([one.attempts for one in jobs], [desk.ends[one].done() for one in jobs])
+    assert "answered_at" in sending.document
+
+
+async def test_stopping_does_not_wait_for_ever():
+    """A call that is still in flight when time is up is let go: whoever takes the order next looks first."""
+    world = World(OK)
+    desk = Desk(world)
+    world.cancel = lambda _: asyncio.Event().wait()
+    stuck = job()
+    desk.begin(stuck)
+    await asyncio.sleep(0.01)
+    await asyncio.wait_for(desk.canceller.stop(asyncio.get_running_loop().time() + 0.05), 5)
+    assert (1, False, False) == (stuck.attempts, stuck.is_in_flight, desk.ends[stuck].done())
+
+
+async def test_an_internal_error_ends_one_order_and_no_other():
+    """Whatever goes wrong with one order must not lose it: unknown, watched, and told to somebody."""
+    world = World()
+    desk = Desk(world)
+    world.cancel = lambda _: 1 / 0
+    done = await desk.run(job())
+    assert (Status.UNKNOWN, "internal error: ZeroDivisionError") == (done.status, done.document["text"])
+    assert "internal error" in desk.book.errors()
 
 
 # ---------------------------------------------------------------------- the watch list

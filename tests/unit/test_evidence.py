@@ -1,6 +1,7 @@
 """Looking at the order book: few reads for many orders, and nobody waits for somebody else's read."""
 
 import asyncio
+import math
 
 import pytest
 
@@ -69,10 +70,16 @@ def still_sending(_ucc):
     return None
 
 
+def ask(evidence, number, *, ucc=UCC, patient=False, thorough=False, seconds=math.inf):
+    """Ask for a look; the future that is answered with it, None where its time came first."""
+    loop = asyncio.get_running_loop()
+    seen = loop.create_future()
+    evidence.ask(ucc, number, seen.set_result, until=loop.time() + seconds, patient=patient, thorough=thorough)
+    return seen
+
+
 async def looks(evidence, wanted, *, patient=False, thorough=False):
-    return await asyncio.gather(
-        *(evidence.look(UCC, number, patient=patient, thorough=thorough) for number in wanted)
-    )  # fmt: skip
+    return await asyncio.gather(*(ask(evidence, number, patient=patient, thorough=thorough) for number in wanted))
 
 
 @pytest.fixture
@@ -156,10 +163,10 @@ async def test_the_patient_wait_for_a_crowd(made):
     policy = ReadingPolicy(crowd=50, patience=60, probe=60, quiet=0.001, gather=0.001, reads_per_second=1e6)
     books = Books(page(*numbers(50)))
     evidence = made(books, policy, still_sending)
-    first = [asyncio.create_task(evidence.look(UCC, n, patient=True, thorough=False)) for n in numbers(50)[:49]]
+    first = [ask(evidence, n, patient=True) for n in numbers(50)[:49]]
     await asyncio.sleep(0.05)
     before = list(books.asked)
-    await asyncio.gather(*first, evidence.look(UCC, numbers(50)[49], patient=True, thorough=False))
+    await asyncio.gather(*first, ask(evidence, numbers(50)[49], patient=True))
     assert ([], [f"{UCC} book"]) == (before, books.asked)
 
 
@@ -168,9 +175,9 @@ async def test_one_in_a_hurry_takes_the_patient_along(made):
     policy = ReadingPolicy(patience=60, probe=60, quiet=0.001, gather=0.001, reads_per_second=1e6)
     books = Books(page(*numbers(10)))
     evidence = made(books, policy, still_sending)
-    patient = [asyncio.create_task(evidence.look(UCC, n, patient=True, thorough=False)) for n in numbers(10)[:9]]
+    patient = [ask(evidence, n, patient=True) for n in numbers(10)[:9]]
     await asyncio.sleep(0)
-    await evidence.look(UCC, numbers(10)[9], patient=False, thorough=False)
+    await evidence.look(UCC, numbers(10)[9], thorough=False)
     await asyncio.gather(*patient)
     assert [f"{UCC} book"] == books.asked
 
@@ -210,7 +217,7 @@ async def test_accounts_have_budgets_of_their_own(made):
     evidence = made(books, ReadingPolicy(gather=0.001, reads_per_second=0.01))
     async with asyncio.timeout(10):
         for ucc in ("AB001", "AB002", "AB003"):
-            await evidence.look(ucc, "260722000000001", patient=False, thorough=False)
+            await evidence.look(ucc, "260722000000001", thorough=False)
     assert 3 == len(books.asked)
 
 
@@ -218,27 +225,57 @@ async def test_a_stalled_read_blocks_nobody_else(made):
     """Whoever asks after it began is answered by a read of their own."""
     books = Stalled(page(*numbers(6)))
     evidence = made(books)
-    stuck = [asyncio.create_task(evidence.look(UCC, n, patient=False, thorough=True)) for n in numbers(3)]
+    stuck = [ask(evidence, n, thorough=True) for n in numbers(3)]
     async with asyncio.timeout(10):
         while not books.asked:
             await asyncio.sleep(0.001)
         seen = await looks(evidence, numbers(6)[3:], thorough=True)
     assert [Look(row(number), "book") for number in numbers(6)[3:]] == seen
-    assert [False] * 3 == [task.done() for task in stuck]
-    for task in stuck:
-        task.cancel()
+    assert [False] * 3 == [answer.done() for answer in stuck]
 
 
 async def test_who_stopped_waiting_costs_nothing_and_blocks_nobody(made):
     """A look that ran out of time leaves no trace but its place in a read that was due anyway."""
-    policy = ReadingPolicy(patience=60, probe=60, quiet=0.001, gather=0.001, reads_per_second=1e6)
     books = Books()
-    evidence = made(books, policy, still_sending)
+    evidence = made(books, ReadingPolicy(gather=0.05, reads_per_second=1e6), still_sending)
     with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0.02):
-            await evidence.look(UCC, "260722000000001", patient=True, thorough=False)
-    await evidence.look(UCC, "260722000000002", patient=False, thorough=False)
+        async with asyncio.timeout(0.01):
+            await evidence.look(UCC, "260722000000001", thorough=False)
+    await evidence.look(UCC, "260722000000002", thorough=False)
     assert [f"{UCC} 260722000000002"] == books.asked
+
+
+async def test_whose_time_is_up_is_told_so_and_read_no_more(made):
+    """Each at its own time, in whatever order they asked; the others wait on."""
+    policy = ReadingPolicy(patience=60, probe=60, quiet=0.001, gather=0.001, reads_per_second=1e6)
+    books = Books(page(*numbers(5)))
+    evidence = made(books, policy, still_sending)
+    ends = [math.inf, 0.05, 0.02, math.inf, 0.1]
+    asked = [ask(evidence, n, patient=True, seconds=end) for n, end in zip(numbers(5), ends, strict=True)]
+    assert [None] * 3 == await asyncio.wait_for(asyncio.gather(asked[1], asked[2], asked[4]), 5)
+    assert ([], False, False) == (books.asked, asked[0].done(), asked[3].done())
+    await evidence.look(UCC, "260722000000009", thorough=False)
+    assert [Look(row(numbers(5)[at]), "book") for at in (0, 3)] == [await asked[0], await asked[3]]
+
+
+async def test_time_is_up_while_a_read_stalls(made):
+    """The answer that came too late for it goes nowhere, and the others of that read wait on."""
+    evidence = made(Stalled(page(*numbers(3))))
+    short, *long = [
+        ask(evidence, n, thorough=True, seconds=end) for n, end in zip(numbers(3), (0.05, 60, 60), strict=True)
+    ]
+    assert await asyncio.wait_for(short, 5) is None
+    assert [False, False] == [answer.done() for answer in long]
+
+
+async def test_who_was_withdrawn_is_told_nothing(made):
+    """An order that was given back must not go on here, and costs no read."""
+    books = Books(page(*numbers(3)))
+    evidence = made(books, ReadingPolicy(gather=0.02, reads_per_second=1e6))
+    withdrawn = [ask(evidence, n, seconds=0.01) for n in numbers(3)]
+    evidence.withdraw()
+    await evidence.look(UCC, "260722000000009", thorough=False)
+    assert ([f"{UCC} 260722000000009"], [False] * 3) == (books.asked, [answer.done() for answer in withdrawn])
 
 
 async def test_a_look_after_the_last_one_starts_reading_again(made):
