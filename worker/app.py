@@ -15,37 +15,37 @@ from worker.startup import redis_complaints
 from worker.tasks import register
 from worker.transport import GatedDelivery
 
-__all__ = ["app"]
+__all__ = ["app", "settings"]
 
 
 def _settings() -> Settings:
     try:
-        settings = load_settings()
-        _ = settings.resolved_redis_url
+        loaded = load_settings()
+        _ = loaded.resolved_redis_url
     except ConfigurationError as error:
         sys.exit(f"neo-cancel: {error}")
-    return settings
+    return loaded
 
 
-_configured = _settings()
+settings = _settings()
 _running: list[Runtime] = []
 
 app = Celery("neo-cancel", set_as_current=False)
-app.config_from_object(celery_options(_configured))
+app.config_from_object(celery_options(settings))
 register(app, _running)
 
 
 @signals.setup_logging.connect(weak=False)
 def _log_our_way(**_: Any) -> None:
-    configure_logging(_configured.log_level)
+    configure_logging(settings.log_level)
 
 
 @signals.worker_init.connect(weak=False)
 def _start(**_: Any) -> None:
-    log = configure_logging(_configured.log_level)
-    for complaint in redis_complaints(_configured.resolved_redis_url):
+    log = configure_logging(settings.log_level)
+    for complaint in redis_complaints(settings.resolved_redis_url):
         log.warning("redis check", text=complaint)
-    runtime = Runtime(_configured, log)
+    runtime = Runtime(settings, log)
     runtime.start()
     _running.append(runtime)
     GatedDelivery.head_start.append(runtime.expect)
@@ -55,12 +55,14 @@ def _start(**_: Any) -> None:
 def _serve(sender: Any, **_: Any) -> None:
     for runtime in _running:
         runtime.serve(app.amqp.queues.consume_from, threads=sender.controller.concurrency)
-    _let_sigquit_drain()
+    _let_every_signal_drain()
 
 
-def _let_sigquit_drain() -> None:
-    # Celery's cold shutdown ends a threads pool with NotImplementedError (celery #10490).
-    signal.signal(signal.SIGQUIT, signal.getsignal(signal.SIGTERM))
+def _let_every_signal_drain() -> None:
+    # Celery's cold shutdown ends a threads pool with NotImplementedError (celery #10490), and after Ctrl-C it calls a clean
+    # end a failure.
+    for number in (signal.SIGQUIT, signal.SIGINT):
+        signal.signal(number, signal.getsignal(signal.SIGTERM))
 
 
 @signals.worker_shutting_down.connect(weak=False)

@@ -26,10 +26,16 @@ REDIS_OPTIONS: Final = {
 }
 
 
-def worker_command(lanes: Sequence[str], *, threads: int, node: str | None = None, python: str = "python") -> list[str]:
-    """Start one worker node for these lanes. `node` is its Celery name, None means `LANES@HOST`."""
+def worker_command(
+    lanes: Sequence[str], *, threads: int, node: str | None = None, respawn: bool = False, python: str = "python"
+) -> list[str]:
+    """Start one worker node for these lanes. `node` is its Celery name, None means `LANES@HOST`.
+
+    With `respawn` the process that is started is a parent: it starts another worker when the one that works dies.
+    """
     name = node or f"{'-'.join(lanes)}@%h"
-    return [python, "-m", "worker.node", "-Q", ",".join(lanes), "-n", name, "-c", str(threads)]
+    options = ["--respawn"] if respawn else []
+    return [python, "-m", "worker.node", "-Q", ",".join(lanes), "-n", name, "-c", str(threads), *options]
 
 
 def node_health_command(node: str, *, python: str = "python") -> list[str]:

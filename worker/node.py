@@ -2,16 +2,25 @@
 
 The same as `python -m celery -A worker.app worker -Q risk -P threads ...`, which works, too, but loads every plug-in that is
 installed beside Celery, Flower among them: a third of the time that a node needs to start, and what died waits for that.
+With --respawn the node is two processes: the one that works, and its parent, which starts another when it dies.
 Exit codes: 0 after a shutdown, 1 for a wrong setting, 2 for wrong usage, 128 + signal when a second signal ended it.
 """
 
 import argparse
+import gc
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
+from celery.utils.imports import symbol_by_name
 from celery.utils.nodenames import default_nodename, host_format
 
+from config.log import configure_logging
 from neo_cancel.messages import Lane
+from worker.respawn import keep_alive
+
+if TYPE_CHECKING:
+    from celery import Celery
 
 __all__ = ["main"]
 
@@ -19,8 +28,15 @@ __all__ = ["main"]
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the node until a signal ends it; answer its exit code."""
     options = _parser().parse_args(arguments)
-    from worker.app import app  # noqa: PLC0415 (it wants its settings, and --help none)
+    from worker.app import app, settings  # noqa: PLC0415 (it wants its settings, and --help none)
 
+    if not options.respawn:
+        return _work(app, options)
+    _preload(app)
+    return keep_alive(lambda: _work(app, options), configure_logging(settings.log_level))
+
+
+def _work(app: "Celery", options: argparse.Namespace) -> int:
     worker = app.Worker(
         hostname=host_format(default_nodename(options.name or f"{'-'.join(options.lanes)}@%h")),
         queues=options.lanes,
@@ -36,6 +52,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return worker.exitcode or 0
 
 
+def _preload(app: "Celery") -> None:
+    """Import now, once for all children, what Celery imports when a worker starts."""
+    from celery.worker.consumer import Consumer  # noqa: PLC0415
+
+    steps = *app.Worker.Blueprint.default_steps, *Consumer.Blueprint.default_steps
+    for name in (*steps, "celery.concurrency.thread:TaskPool", app.conf.broker_transport):
+        symbol_by_name(name)
+    app.finalize()
+    gc.freeze()
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m worker.node",
@@ -46,6 +73,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("-n", "--name", help="Celery's name of the node; %%h is this host (default: LANES@%%h)")
     parser.add_argument("-c", "--threads", type=_count, default=64, help="messages in work at once (default: 64)")
+    parser.add_argument(
+        "--respawn",
+        action="store_true",
+        help="start another process when the one that works dies, in a tenth of a second",
+    )
     return parser
 
 

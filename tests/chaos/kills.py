@@ -1,6 +1,8 @@
 """Kill a worker every two seconds behind a long queue, and measure how soon what it held is in other hands."""
 
+import os
 import random
+import signal
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -14,7 +16,6 @@ from neo_cancel.record import FINAL, OrderRecord, Status
 from tests.chaos.producing import make_orders
 from tests.chaos.stage import Server, Workers, write_accounts
 from tests.fault.truth import contradicts
-from worker.process import Child
 from worker.sandbox.control import SandboxControl
 from worker.sandbox.process import running_sandbox
 
@@ -81,18 +82,21 @@ def run_kills(options: KillOptions) -> dict[str, Any]:
 
 
 class _Kills:
-    """One run. A worker's turn to be killed comes when it has a lease: before that it is nobody's worker."""
+    """One run. A worker's turn to be killed comes when it has a lease: before that it is nobody's worker.
+
+    The process that works is killed; its node starts another.
+    """
 
     def __init__(self, options: KillOptions, server: Server, sandbox: SandboxControl, workers: Workers) -> None:
         self._options, self._server, self._sandbox, self._workers = options, server, sandbox, workers
         self._killed: list[_Killed] = []
         self._read_to = 0
-        self._ids: dict[int, str] = {}
+        self._alive: dict[int, str] = {}  # process ids, and under which id each has its lease
 
     def play(self, orders: Sequence[Any]) -> dict[str, Any]:
         options, dice = self._options, random.Random(f"kills {self._options.seed}")
         for _ in range(options.workers):
-            self._workers.start()
+            self._workers.start(respawn=True)
         while len(self._ready()) < options.workers:
             time.sleep(LOOK_SECONDS)
         with CancelProducer(self._server.url) as producer:
@@ -109,20 +113,20 @@ class _Kills:
         finals = self._settle(names)
         return self._report(names, spared, finals, time.monotonic() - started)
 
-    def _ready(self) -> list[Child]:
+    def _ready(self) -> list[int]:
         """Say which processes have a lease; their logs tell under which id."""
         with self._workers.log_path.open("rb") as log:
             log.seek(self._read_to)
             read = log.read()
         self._read_to += read.rfind(b"\n") + 1
         for entry in self._workers.logged_in(read[: read.rfind(b"\n") + 1], "lease taken"):
-            self._ids[entry["pid"]] = entry["worker"]
-        return [child for child in self._workers.running if child.popen.pid in self._ids]
+            self._alive[entry["pid"]] = entry["worker"]
+        return list(self._alive)
 
-    def _kill(self, child: Child) -> None:
-        worker = self._ids[child.popen.pid]
+    def _kill(self, pid: int) -> None:
+        worker = self._alive.pop(pid)
         killed_at = time.monotonic()
-        self._workers.kill(child)
+        os.kill(pid, signal.SIGKILL)
         # Now that it is dead, nothing that it holds can change but by recovery, which waits for its lease to run out.
         held = [name.decode() for name in self._server.client.smembers(held_key(worker))]
         self._look()
@@ -133,7 +137,6 @@ class _Kills:
             if header is not None and header.status not in FINAL  # it ended before and was only being watched
         }
         self._killed.append(_Killed(worker, killed_at, waiting))
-        self._workers.start()
 
     def _headers(self, names: Sequence[str]) -> list[_Header | None]:
         """Read the six words alone: parsing a thousand documents at every look would cost the workers a core."""

@@ -84,11 +84,11 @@ class Workers:
                 child.popen.kill()
                 child.popen.wait()
 
-    def start(self, *, lanes: Sequence[str] = ("risk", "routine"), threads: int = 64) -> Child:
-        """Start one; it is not ready yet."""
+    def start(self, *, lanes: Sequence[str] = ("risk", "routine"), threads: int = 64, respawn: bool = False) -> Child:
+        """Start one; it is not ready yet. With `respawn` what is started is the parent of the process that works."""
         self._started += 1
         node = f"w{self._started}@%h"
-        command = worker_command(lanes, threads=threads, node=node, python=sys.executable)
+        command = worker_command(lanes, threads=threads, node=node, respawn=respawn, python=sys.executable)
         child = Child(node, command, env=self._env, log_path=self.log_path)
         self.running.append(child)
         return child

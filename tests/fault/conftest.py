@@ -66,6 +66,10 @@ class Stage:
             made += self.sandbox.generate_orders(self.ucc, min(2000, count - at), **alike)
         return [CancelOrder(ucc=self.ucc, order_number=order["order_number"], deadline_seconds=600) for order in made]
 
+    def slow_the_broker(self, seconds: float = 0.3) -> None:
+        """Let every cancel take so long."""
+        self.sandbox.add_fault("delay", on="cancel", ucc=self.ucc, seconds=seconds)
+
     def record(self, name: str) -> OrderRecord:
         return OrderRecord.decode(self.server.client.get(named_key(name)))
 

@@ -1,7 +1,7 @@
 """A worker, a ledger and a sandbox broker together, and what the tests of the final status ask of them."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from neo_cancel import CancelOrder, CancelProducer
 from worker.process import running_worker
 from worker.sandbox.control import SandboxControl
 
-__all__ = ["SHORT", "Rig"]
+__all__ = ["SHORT", "Rig", "asked", "names_of"]
 
 SHORT: Mapping[str, str] = {
     "NEO_CANCEL_ORDERS_PER_SECOND": "0",
@@ -29,6 +29,11 @@ SHORT: Mapping[str, str] = {
 
 PATIENT = 60.0
 """How long a test waits for what takes a second, in seconds: the machine may be busy."""
+
+
+def names_of(orders: Iterable[CancelOrder]) -> list[str]:
+    """Name orders as the ledger does."""
+    return [f"{order.ucc}:{order.order_number}" for order in orders]
 
 
 def asked(ucc: str, number: str, *, deadline: float = 30.0, **about: Any) -> CancelOrder:

@@ -9,12 +9,9 @@ import pytest
 
 from neo_cancel import CancelOrder, Status
 from neo_cancel.ledger import enqueue_call
+from tests.fault.rig import names_of
 from worker.commands import worker_command
 from worker.process import Child, child_environment
-
-
-def names_of(orders):
-    return [f"{order.ucc}:{order.order_number}" for order in orders]
 
 
 def good_message(orders):
@@ -135,46 +132,36 @@ import os, sys
 from worker.cancel import Canceller
 from worker.node import main
 
-run = Canceller.run
+begin = Canceller.begin
 
-async def run_or_die(self, job):
+def begin_or_die(self, job):
     if job.order_number == {poison!r}:
         os._exit(139)
-    await run(self, job)
+    begin(self, job)
 
-Canceller.run = run_or_die
+Canceller.begin = begin_or_die
 sys.exit(main())
 """
 
 
-@pytest.mark.chaos
 @pytest.mark.parametrize("size", [40, 150], ids=["one message", "many messages"])
 def test_an_order_that_kills_workers_is_parked_and_its_bulk_ends(stage, size):
-    """Three deaths point at it; whoever restarts the worker, as a supervisor does, gets the rest done."""
+    """Three deaths point at it; the node, which starts another worker after each, gets the rest done."""
     orders = stage.make(size)
     poison = orders[size // 2]
     (stage.folder / "poisoned.py").write_text(POISONED.format(poison=poison.order_number))
     command = [
         "poisoned" if part == "worker.node" else part
-        for part in worker_command(["risk", "routine"], threads=64, node="poisoned@%h", python=sys.executable)
+        for part in worker_command(["risk", "routine"], threads=64, respawn=True, python=sys.executable)
     ]
     environment = child_environment(**dict(stage.workers._env), PYTHONPATH=f"{stage.folder}:.:producers")
-    deaths = 0
     stage.producer.enqueue_many(orders)
-    child = Child("poisoned", command, env=environment, log_path=stage.folder / "poisoned.log")
+    node = Child("poisoned", command, env=environment, log_path=stage.workers.log_path)
     try:
-
-        def is_over():
-            nonlocal child, deaths
-            if not child.is_running:
-                deaths += child.popen.returncode == 139
-                child = Child("poisoned", command, env=environment, log_path=stage.folder / "poisoned.log")
-            return all(record.is_final for record in stage.records(names_of(orders)))
-
-        stage.until(is_over, "the bulk to end", 90)
+        stage.wait_final(names_of(orders), 90)
     finally:
-        child.stop(timeout_seconds=5)
-    assert 3 == deaths
+        assert 0 == node.stop(timeout_seconds=20)
+    assert [139] * 3 == [death["exit_code"] for death in stage.workers.logged("worker died: another one starts")]
     parked = stage.record(names_of([poison])[0])
     assert (Status.UNKNOWN, 3, "parked: 3 workers died when they took it") == (
         parked.status,

@@ -5,6 +5,7 @@ import pytest
 from neo_cancel import CancelOrder
 from neo_cancel.ledger import named_key
 from neo_cancel.record import Status
+from tests.fault.rig import names_of
 
 LATE = Status.UNKNOWN
 """Not `expired`: to the worker this order is older than the Redis server, which may have forgotten that it was sent."""
@@ -24,7 +25,7 @@ def test_the_lanes_default_deadlines_end_what_waited_too_long_in_a_queue(make_st
     ]
     for wish in wishes:
         stage.producer.enqueue(wish)
-    names = [f"{wish.ucc}:{wish.order_number}" for wish in wishes]
+    names = names_of(wishes)
     assert [60.0, 300.0] == [record.deadline_seconds for record in stage.records(names)]
     for name in names:
         waited(stage.server.client, name, seconds)

@@ -3,6 +3,7 @@
 from neo_cancel import CancelOrder
 from neo_cancel.record import FINAL
 from tests.chaos.stage import write_accounts
+from tests.fault.rig import names_of
 
 SLOW = [f"SL{number:03d}" for number in range(12)]
 
@@ -21,8 +22,8 @@ def test_accounts_that_wait_for_their_rate_keep_no_thread_from_another(make_stag
     stage.start_worker(threads=4)
     quick = orders_of(stage, stage.ucc, 1)
     stage.producer.enqueue_many(quick)
-    stage.wait_final([f"{order.ucc}:{order.order_number}" for order in quick])
-    records = stage.records([f"{order.ucc}:{order.order_number}" for order in slow])
+    stage.wait_final(names_of(quick))
+    records = stage.records(names_of(slow))
     # Every account's message was taken, and most of its orders are still to be sent: nobody waited for them.
     assert set(SLOW) == {record.ucc for record in records if record.owner is not None or record.status in FINAL}
     assert sum(record.status in FINAL for record in records) < len(slow) / 2

@@ -20,6 +20,7 @@ from neo_cancel.errors import InvalidOrderError
 from neo_cancel.exits import ExitCode
 from neo_cancel.intake import read_orders
 from neo_cancel.ledger import enqueue_call
+from tests.fault.rig import names_of
 from worker.runtime import Runtime
 from worker.transport import chunk_of, complaint
 
@@ -217,7 +218,7 @@ def test_a_real_worker_outlives_hundreds_of_bad_messages(stage):
         stage.server.client.lpush("routine", scratched(data, dice) if number % 2 else data)
     orders = stage.make(2)
     stage.producer.enqueue_many(orders)
-    stage.assert_true([f"{order.ucc}:{order.order_number}" for order in orders])
+    stage.assert_true(names_of(orders))
     assert child.is_running
     assert b"Unrecoverable" not in stage.workers.log_path.read_bytes()
     assert [] == stage.workers.logged("internal error")

@@ -6,13 +6,10 @@ import time
 import pytest
 
 from neo_cancel import LedgerRefusedError, LedgerUnavailableError, NeoCancelError
+from tests.fault.rig import names_of
 from worker.embedded import free_port
 
 RESTARTS = 5
-
-
-def names_of(orders):
-    return [f"{order.ucc}:{order.order_number}" for order in orders]
 
 
 def insist(producer, orders, accepted):

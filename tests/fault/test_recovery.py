@@ -7,19 +7,12 @@ import signal
 import pytest
 
 from neo_cancel.ledger import WORKERS
-
-
-def names_of(orders):
-    return [f"{order.ucc}:{order.order_number}" for order in orders]
+from tests.fault.rig import names_of
 
 
 def names_in(message):
     chunk = json.loads(json.loads(message)["body"])[0][0]
     return [f"{wire['ucc']}:{wire['order_number']}" for wire in chunk["orders"]]
-
-
-def slow_broker(stage, seconds=0.3):
-    stage.sandbox.add_fault("delay", on="cancel", ucc=stage.ucc, seconds=seconds)
 
 
 def busy_worker(stage, orders, worker, at_least=20):
@@ -29,7 +22,7 @@ def busy_worker(stage, orders, worker, at_least=20):
 
 
 def test_orders_of_a_killed_worker_move_again(stage):
-    slow_broker(stage)
+    stage.slow_the_broker()
     child, worker = stage.start_worker()
     orders = stage.make(200)
     held = busy_worker(stage, orders, worker)
@@ -56,7 +49,7 @@ def test_a_message_lost_from_an_empty_queue_is_noticed(stage):
 
 def test_orders_of_a_killed_worker_go_first_behind_a_long_queue(stage):
     """Nobody reads the routine queue while they are put back, so the queue itself shows whose turn it is."""
-    slow_broker(stage, 5)
+    stage.slow_the_broker(5)
     child, worker = stage.start_worker()
     orders = stage.make(2100)
     held = set(busy_worker(stage, orders[:100], worker, at_least=100))
@@ -77,7 +70,7 @@ def test_orders_of_a_killed_worker_go_first_behind_a_long_queue(stage):
 def test_orders_of_a_killed_worker_go_first_in_a_backlog(make_stage):
     """The next worker has no room for them, and more than a thousand others wait for it."""
     stage = make_stage(NEO_CANCEL_ACCOUNT_ORDERS_AT_ONCE="100")
-    slow_broker(stage, 5)
+    stage.slow_the_broker(5)
     child, worker = stage.start_worker()
     orders = stage.make(1200)
     busy_worker(stage, orders, worker, at_least=100)
@@ -169,7 +162,7 @@ def test_messages_that_come_twice_cost_no_second_call(stage):
 
 def test_sigterm_gives_everything_back(stage):
     """Calls in flight end, the rest is released, and another worker goes on at once."""
-    slow_broker(stage, 0.5)
+    stage.slow_the_broker(0.5)
     child, worker = stage.start_worker()
     orders = stage.make(300)
     busy_worker(stage, orders, worker, at_least=100)

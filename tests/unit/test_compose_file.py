@@ -21,8 +21,8 @@ def test_the_services_are_the_ones_that_the_readme_names():
     ("service", "command"),
     [
         ("redis", ["valkey-server", *redis_arguments()]),
-        ("worker-risk", worker_command(["risk"], threads=THREADS)),
-        ("worker-routine", worker_command(["routine"], threads=THREADS)),
+        ("worker-risk", worker_command(["risk"], threads=THREADS, respawn=True)),
+        ("worker-routine", worker_command(["routine"], threads=THREADS, respawn=True)),
         ("flower", flower_command(address="0.0.0.0")),  # noqa: S104 - inside a container
         ("sandbox", sandbox_command(host="0.0.0.0")),  # noqa: S104 - the same
     ],

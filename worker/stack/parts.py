@@ -127,7 +127,9 @@ class Stack:
         for lane in lanes:
             for number in range(1, processes + 1):
                 name = f"{lane}-{number}" if processes > 1 else lane
-                command = worker_command([lane], threads=threads, node=f"{name}@%h", python=sys.executable)
+                command = worker_command(
+                    [lane], threads=threads, node=f"{name}@%h", respawn=True, python=sys.executable
+                )
                 started[f"{name}@{socket.gethostname()}"] = self._launch(Stage.WORK, name, command, env)
         self.nodes += started
         self._waits.append(
