@@ -312,10 +312,11 @@ class _Lane:
             is_risk = self._heap[0][0] == _RISK
             same = sum(entry[0] == self._heap[0][0] for entry in self._heap) if is_risk else len(self._heap)
             asked_at = asyncio.get_running_loop().time()
-            granted, wait_seconds = await self._pace.take(self._ucc, min(free, same), is_risk=is_risk)
+            wanted = min(free, same)
+            granted, wait_seconds = await self._pace.take(self._ucc, wanted, is_risk=is_risk)
             for _ in range(granted if self._is_entitled() else 0):
                 self._next(asked_at)
-            if granted == 0:
+            if granted < wanted:
                 self._sleeps_for = _RISK if is_risk else _ROUTINE
                 await self._sleep(wait_seconds)
                 self._sleeps_for = None

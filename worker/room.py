@@ -11,8 +11,8 @@ from neo_cancel.messages import CHUNK_SIZE, Lane
 
 __all__ = ["Room"]
 
-_SOON_SECONDS: Final = 3.0
-_LEAST_SOON: Final = 10
+_SOON_SECONDS: Final = 1.5
+_LEAST_SOON: Final = 5
 _LEAST_PAUSE_SECONDS: Final = 0.05
 
 

@@ -22,7 +22,7 @@ from neo_cancel.plan import MAX_CHUNK_SIZE
 from worker.accounts import Accounts
 from worker.cancel import Canceller
 from worker.evidence import Evidence, ReadingPolicy
-from worker.hold import MOST_CRASHES, Hold
+from worker.hold import MOST_CRASHES, NOTHING, Hold
 from worker.job import Job
 from worker.kotak.client import KotakClient, Timeouts
 from worker.kotak.gateway import Gateway
@@ -39,7 +39,7 @@ _START_SECONDS: Final = 30.0
 _WATCH_SECONDS: Final = 1.0
 _SWITCH_SECONDS: Final = 0.001
 _PASS_SECONDS: Final = 0.5
-_PICKUP_SECONDS: Final = 3.0
+_PICKUP_SECONDS: Final = 2.0
 _WATCHED_AT_ONCE: Final = 100
 _DRAWN_AT_ONCE: Final = 200
 _ADOPTED_AT_ONCE: Final = 100
@@ -183,7 +183,7 @@ class Runtime:
         self._keep_doing(_PASS_SECONDS, self._recovery.run_pass)
         self._keep_doing(_WATCH_SECONDS, self._watch)
         # Not with the heartbeat: thousands of them to write would hold it up, and the lease would run out.
-        self._keep_doing(settings.lease / 3, self.hold.write_notes)
+        self._keep_doing(settings.lease, self.hold.write_notes)
 
     def _keep_doing(self, seconds: float, what: Callable[[], Coroutine[Any, Any, object]]) -> None:
         self._background.append(asyncio.create_task(every(seconds, what, self._log)))
@@ -216,9 +216,9 @@ class Runtime:
         jobs: list[Job] = []
         for some in (orders[at : at + MAX_CHUNK_SIZE] for at in range(0, len(orders), MAX_CHUNK_SIZE)):
             # What there is no room for waits in the ledger, in no thread, and is drawn as there is.
-            at_most = 0 if self._is_draining else min(self.room.free(lane, ucc), len(some))
+            at_most = min(self.room.free(lane, ucc), len(some))
             with self.room.coming(lane, ucc, at_most):
-                jobs += await self.hold.claim(lane, some, at_most=at_most)
+                jobs += await self.hold.claim(lane, some, at_most=NOTHING if self._is_draining else at_most)
             if at_most < len(some):
                 self._work_off(backlog_key(lane, ucc))
         together = _Together(lane)

@@ -233,7 +233,8 @@ class LedgerMachine(RuleBasedStateMachine):
         worker = self.busy(at)
         for job in worker.tasks:
             worker.hold.note(job, Status.VERIFYING)
-        self.run(worker.hold.write_notes())
+        for _ in range(2):
+            self.run(worker.hold.write_notes())
 
     @precondition(lambda self: self.has_tasks())
     @rule(

@@ -219,5 +219,20 @@ def test_in_a_backlog_too_what_a_worker_had_goes_first(server, crashes, place):
     put_back(server, 1, crashes=crashes)
     backlog = backlog_key("routine", "AB123")
     for number in (2, 3, 1):
-        claim(server, f"AB123:{order(number).order_number}", at_most=0)
+        claim(server, f"AB123:{order(number).order_number}", at_most=-1)
     assert place == server.lrange(backlog, 0, -1).index(b"AB123:251015000123451")
+
+
+@pytest.mark.parametrize(
+    ("crashes", "at_most", "is_taken"), [(0, 0, True), (1, 0, True), (2, 0, False), (0, -1, False)]
+)
+def test_what_may_have_been_sent_is_taken_without_room(server, crashes, at_most, is_taken):
+    """Nobody knows what became of it, and a look takes no turn; what two deaths point at waits for its turn all the same."""
+    queued_at(server, 1000, 2000)
+    take(server, 1)
+    put_back(server, 1, crashes=crashes)
+    names = [f"AB123:{order(number).order_number}" for number in (2, 1)]
+    fresh, returned = claim(server, *names, worker="w2", at_most=at_most)
+    assert (False, is_taken) == (fresh != b"", returned != b"")
+    left = server.lrange(backlog_key("routine", "AB123"), 0, -1)
+    assert {name.encode() for name, answer in zip(names, (fresh, returned), strict=True) if answer == b""} == set(left)

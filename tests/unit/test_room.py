@@ -52,7 +52,7 @@ def test_routine_orders_do_not_keep_risk_orders_out():
 
 
 @pytest.mark.parametrize(
-    ("rate", "waiting", "free"), [(8.0, 0, 24), (8.0, 20, 4), (8.0, 50, 0), (0.5, 0, 10), (50.0, 0, 100)]
+    ("rate", "waiting", "free"), [(8.0, 0, 12), (8.0, 10, 2), (8.0, 50, 0), (0.5, 0, 5), (80.0, 0, 100)]
 )
 def test_an_account_with_a_rate_has_room_for_a_few_seconds_of_routine_orders(rate, waiting, free):
     """What waits for proof only takes no room of those that wait for their turn."""
@@ -77,10 +77,10 @@ async def test_who_waits_for_room_is_told_when_there_is_some():
 async def test_turns_that_nobody_tells_of_are_looked_for():
     """At a rate, room comes with time."""
     world = World()
-    world.rates["AB123"], world.waiting["AB123"] = 8.0, 24
+    world.rates["AB123"], world.waiting["AB123"] = 8.0, 12
     waiting = asyncio.create_task(world.room().wait("routine", "AB123", 30))
     await asyncio.sleep(0.01)
-    world.waiting["AB123"] = 12
+    world.waiting["AB123"] = 6
     await asyncio.wait_for(waiting, 20)
 
 

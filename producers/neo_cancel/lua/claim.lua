@@ -7,14 +7,16 @@
 -- ARGV[1]  the worker's id
 -- ARGV[2]  the lane the wake-up call came through
 -- ARGV[3]  the account's backlog, for the orders that this worker has no room for
--- ARGV[4]  how many to take at most
+-- ARGV[4]  how many to take at most; what may have been sent already is taken beyond that, but where it is -1
 --
 -- Answers one text an order: the record as claimed (also one this worker claimed before), '' for one that has ended or is in
 -- other hands or went into the backlog, 'missing' for one the ledger does not know. Answers nothing for a worker without a
 -- lease: what it took, nobody would miss. An order that two deaths point at is no suspect until its turn comes, alone.
+-- What may have been sent must be looked at before anything else, and that takes no turn: there is always room for it.
 if tonumber(redis.call('ZSCORE', 'nc:workers', ARGV[1]) or '0') == 0 then return false end
 local values = redis.call('MGET', unpack(KEYS, 5))
 local answers, names, suspects, deferred, fresh, returned = {}, {}, {}, {}, {}, {}
+local most, taken = tonumber(ARGV[4]), 0
 for i, value in ipairs(values) do
   if not value then
     answers[i] = 'missing'
@@ -22,15 +24,17 @@ for i, value in ipairs(values) do
     local status, fence, owner, rest = string.match(value, '^(%S+) (%d+) (%S+) (.*)$')
     local name = string.sub(KEYS[i + 4], 10)
     answers[i] = ''
-    if status == 'queued' and #names >= tonumber(ARGV[4]) then
+    local sent, crashes = string.match(rest, '^%d+ (%d) (%d+) ')
+    crashes = tonumber(crashes)
+    if status == 'queued' and taken >= most and (sent == '0' or crashes >= 2 or most < 0) then
       deferred[#deferred + 1] = name
-      local crashes = tonumber(string.match(rest, '^%d+ %d (%d+) '))
       if tonumber(fence) > 0 and crashes < 2 then table.insert(returned, 1, name) else fresh[#fresh + 1] = name end
     elseif status == 'queued' then
       answers[i] = 'sending ' .. (fence + 1) .. ' ' .. ARGV[1] .. ' ' .. rest
       redis.call('SET', KEYS[i + 4], answers[i], 'KEEPTTL')
       names[#names + 1] = name
-      if tonumber(string.match(rest, '^%d+ %d (%d+) ')) < 2 then suspects[#suspects + 1] = name end
+      if sent == '0' then taken = taken + 1 end
+      if crashes < 2 then suspects[#suspects + 1] = name end
     elseif owner == ARGV[1] then
       answers[i] = value
     elseif ARGV[2] == 'risk' and owner ~= '-' then
