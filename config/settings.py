@@ -73,7 +73,6 @@ class Settings(BaseSettings):
 
     threads: int = Field(64, ge=1, description="messages in work at once in one process")
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
-    metrics_port: int = Field(0, ge=0, le=65535, description="Prometheus metrics on loopback; 0: none")
 
     @cached_property
     def resolved_redis_url(self) -> str:

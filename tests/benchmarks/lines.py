@@ -89,6 +89,8 @@ FIGURES: Final = (
     Line("100 x 10 alone: s", _of("fair.alone_s")),
     Line("100 x 10 alone at 8/s: s", _of("fair_at_rate.alone_s")),
     Line("enqueue_many while a worker works: us an order", _of("ours.enqueue_us"), digits=1),
+    Line("ours: share of the machine's processors in use", _of("ours.busy")),
+    Line("ours-2: share of the machine's processors in use", _of("ours-2.busy")),
     Line("ours: CPU ms of the Redis server a cancel", _of("ours.server_cpu_ms"), digits=3),
     Line("4 processes, 8/s: calls sent", _of("drain.calls"), digits=0),
     Line("usual bulk: memory grown MB", _of("usual.grown_mb"), digits=1),

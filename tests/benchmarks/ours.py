@@ -20,7 +20,7 @@ __all__ = ["Ledger", "sending"]
 
 DEADLINE_SECONDS: Final = 3600.0
 """Longer than any line lasts: an order that expires in the queue would be none that was cancelled."""
-_LOOK_SECONDS: Final = 0.01
+_LOOK_SECONDS: Final = 0.02
 _SAMPLE_SECONDS: Final = 0.25
 _SWEEP_SECONDS: Final = 0.2
 
@@ -80,8 +80,8 @@ class Ledger:
             elif now - progress_at > _SWEEP_SECONDS:
                 left -= self._final_without_event(left)
                 progress_at = now
-            elif not ended:
-                time.sleep(_LOOK_SECONDS)
+            if left:
+                time.sleep(_LOOK_SECONDS)  # what is read in one go costs both sides less
             if now > give_up_at:
                 raise TimeoutError(
                     f"{len(left)} of {len(names)} orders were not final within {within_seconds:g} s; "
@@ -94,7 +94,7 @@ class Ledger:
 
     def _advance(self) -> list[str]:
         self.asked += 1
-        reply: Any = self._redis.xread({EVENTS: self._cursor}, count=200)
+        reply: Any = self._redis.xread({EVENTS: self._cursor}, count=1000)
         streams = dict(reply or ())
         entries = [entry for stream in streams.values() for entry in (stream[0] if isinstance(reply, dict) else stream)]
         if not entries:

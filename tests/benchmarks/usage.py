@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
-__all__ = ["cpu_seconds", "resident_bytes"]
+__all__ = ["cpu_seconds", "machine_seconds", "resident_bytes"]
 
 _PROC = Path("/proc")
 _TICK = 1 / os.sysconf("SC_CLK_TCK")
@@ -16,6 +16,14 @@ def cpu_seconds(pids: Iterable[int]) -> float | None:
     if not (_PROC / "self/stat").exists():
         return None
     return sum(map(_ticks, _family(pids))) * _TICK
+
+
+def machine_seconds() -> float | None:
+    """Time that all processors of this machine were in use, by whomever, so far."""
+    if not (_PROC / "stat").exists():
+        return None
+    user, nice, system, _, _, irq, softirq, *_ = map(int, (_PROC / "stat").read_text().split("\n", 1)[0].split()[1:])
+    return (user + nice + system + irq + softirq) * _TICK
 
 
 def resident_bytes(pids: Iterable[int]) -> int | None:

@@ -1,5 +1,6 @@
 """Bulk throughput: the limit, us, and each rival."""
 
+import os
 from collections.abc import Callable, Sequence
 
 from tests.benchmarks.arithmetic import latencies, percentile
@@ -8,7 +9,7 @@ from tests.benchmarks.ours import Ledger
 from tests.benchmarks.peer import Peer
 from tests.benchmarks.rivals.catalogue import IDLE, Rival
 from tests.benchmarks.stage import BOTH_LANES, Stage
-from tests.benchmarks.usage import cpu_seconds
+from tests.benchmarks.usage import cpu_seconds, machine_seconds
 
 __all__ = ["enqueue", "limit", "ours", "ours_bulk", "rival"]
 
@@ -54,10 +55,10 @@ def ours_bulk(
     sample: Callable[[], object] | None = None,
 ) -> Figures:
     """Send a batch and wait for its last final status. Raises ValueError unless every order ended as cancelled."""
-    cpu, before, asked = cpu_seconds(pids), stage.server(), ledger.asked
+    cpu, before, asked, busy = cpu_seconds(pids), stage.server(), ledger.asked, machine_seconds()
     told = producer.ask(verb="bulk", batch=batch.to_json())
     ended = ledger.wait_final(batch.names, within_seconds=_MOST_SECONDS, sample=sample)
-    cpu_after, after = cpu_seconds(pids), stage.server()
+    cpu_after, after, busy_after = cpu_seconds(pids), stage.server(), machine_seconds()
     own = ledger.asked - asked
     if (counts := ledger.statuses(batch.names)) != {"cancelled": batch.count}:
         raise ValueError(f"not every order ended as cancelled: {counts}")
@@ -70,6 +71,8 @@ def ours_bulk(
     }
     if cpu is not None and cpu_after is not None:
         figures[f"{name}.cpu_ms"] = (cpu_after - cpu) / batch.count * 1e3
+    if busy is not None and busy_after is not None:
+        figures[f"{name}.busy"] = (busy_after - busy) / (ended - told["began"]) / (os.cpu_count() or 1)
     return figures
 
 
