@@ -2,24 +2,17 @@
 
 import asyncio
 import os
-import re
 import time
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import Any, Final
 
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import NoScriptError, OutOfMemoryError, ReadOnlyError, RedisError
-from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.exceptions import RedisError
 
-from neo_cancel.bulk import keys_of
 from neo_cancel.ledger import (
     BACKLOGS,
-    COUNTERS,
     EVENTS,
     EVENTS_KEPT,
-    PARKED,
-    PARKED_KEPT,
     RISK_QUEUED,
     ROUTINE_QUEUED,
     WATCH,
@@ -28,32 +21,24 @@ from neo_cancel.ledger import (
     backlog_key,
     enqueue_call,
     held_key,
-    load_script,
     order_key,
-    requeue_call,
     taken_key,
     urgent_key,
 )
-from neo_cancel.messages import CHUNK_SIZE, CancelOrder, Lane, new_id
+from neo_cancel.messages import CancelOrder, Lane, new_id
 from neo_cancel.record import Status
 from worker.job import Job
-from worker.parked import parked_entry
+from worker.ledger_client import LedgerClient
 from worker.ports import Log
+from worker.requeuer import Requeuer
 
-if TYPE_CHECKING:
-    import redis.asyncio
-
-__all__ = ["Hold"]
+__all__ = ["NOTHING", "Hold"]
 
 NOTHING: Final = -1
 WRITE_AT_MOST: Final = 200
-REQUEUE_AT_ONCE: Final = 20
-MOST_CRASHES: Final = 3
-_LATER_SECONDS: Final = 2.0
 _DAY_SECONDS: Final = 86_400
 _IST_SECONDS: Final = 19_800
 _EVENING_SECONDS: Final = 8 * 3600
-_INFO_LINE: Final = re.compile(rb"(\w+):([^\r\n]*)")
 
 
 class Hold:
@@ -66,7 +51,8 @@ class Hold:
 
     def __init__(
         self,
-        redis: "redis.asyncio.Redis",
+        ledger: LedgerClient,
+        requeuer: Requeuer,
         *,
         lease_seconds: float,
         gather_seconds: float,
@@ -76,7 +62,7 @@ class Hold:
         on_lost: Callable[[], None],
         log: Log,
     ) -> None:
-        self._redis, self._log = redis, log
+        self._ledger, self._requeuer, self._log = ledger, requeuer, log
         self._lease_seconds, self._gather_seconds = lease_seconds, gather_seconds
         self._ttl_seconds, self._on_lost = ttl_seconds, on_lost
         self._watch_seconds, self._is_watched = watch_seconds, is_watched
@@ -84,23 +70,14 @@ class Hold:
         self.jobs: dict[str, Job] = {}
         self._valid_until = 0.0
         self._is_registered = self._has_taken = False
-        self._offset = 0.0
         self._noted: dict[Job, None] = {}
         self._noted_before: dict[Job, None] = {}
         self._ending: list[tuple[Job, Callable[[Job, bool], None]]] = []
         self._writer: asyncio.Task[None] | None = None
         self._next_write_at = 0.0
-        self._server: bytes | None = None
-        self._restarted_ms = 0
         self._mismatches = 0
         self._forgotten: frozenset[str] = frozenset()
         self._steady_since = float("-inf")
-        # Before the first command on every connection: whoever claims after a restart must know of it.
-        redis.connection_pool.connection_kwargs["redis_connect_func"] = self._greet
-
-    def now(self) -> float:
-        """Seconds since the epoch by the server's clock, which all workers and records share."""
-        return time.time() + self._offset
 
     @property
     def is_valid(self) -> bool:
@@ -117,14 +94,14 @@ class Hold:
     async def renew(self) -> list[str]:
         """Renew the lease and learn which orders became urgent. Calls `on_lost` when somebody may have taken over."""
         before, worker = time.monotonic(), self.worker
-        server_ms, kept, held, *urgent = await self.call(
+        server_ms, kept, held, *urgent = await self._ledger.call(
             ScriptCall(
                 "renew",
                 [WORKERS, held_key(worker), urgent_key(worker), taken_key(worker)],
                 [worker, int(self._lease_seconds * 1000), int(not self._is_registered)],
             )
         )
-        self._offset = server_ms / 1000 - time.time()
+        self._ledger.learn_time(server_ms)
         if worker != self.worker:
             # Every claim that finds the lease run out asks: the first answer was heard, and we go by another name since.
             return []
@@ -155,16 +132,6 @@ class Hold:
             written(job, False)
         self._on_lost()
 
-    async def _greet(self, connection: Any) -> None:
-        """Set a new connection up, and find out whether it leads to another server process than the last one."""
-        await connection.on_connect()
-        await connection.send_command("INFO", "server")
-        about = dict(_INFO_LINE.findall(bytes(await connection.read_response(disable_decoding=True))))
-        if about[b"run_id"] != self._server:
-            self._server = about[b"run_id"]
-            started_ms = int(about[b"server_time_usec"]) // 1000 - int(about[b"uptime_in_seconds"]) * 1000
-            self._restarted_ms = max(self._restarted_ms, started_ms)
-
     async def _put_back_forgotten(self, held: int) -> None:
         """Give back what the ledger thinks we hold and we do not: an answer was lost on its way to us.
 
@@ -174,14 +141,14 @@ class Hold:
         if self._mismatches < 2:  # noqa: PLR2004
             self._forgotten = frozenset()
             return
-        names: Any = await self._redis.smembers(held_key(self.worker))  # pyright: ignore[reportGeneralTypeIssues]
+        names: Any = await self._ledger.redis.smembers(held_key(self.worker))  # pyright: ignore[reportGeneralTypeIssues]
         missing = frozenset(name.decode() for name in names if name.decode() not in self.jobs)
-        await self.requeue(self.worker, sorted(missing & self._forgotten), why="died")
+        await self._requeuer.requeue(self.worker, sorted(missing & self._forgotten), why="died")
         self._forgotten = missing - self._forgotten
 
     async def sign_off(self) -> None:
         """End the lease: nobody need wait for it to run out."""
-        await self._redis.zadd(WORKERS, {self.worker: 0})
+        await self._ledger.redis.zadd(WORKERS, {self.worker: 0})
 
     # ------------------------------------------------------------------ claims
 
@@ -205,7 +172,7 @@ class Hold:
         if missing:
             # The queue somebody chose by hand is a word, too: an order need not say its lane again.
             ours = [replace(order, lane=lane) for order in missing]
-            await self.call(enqueue_call(ours, batch=None, ttl_seconds=self._ttl_seconds))
+            await self._ledger.call(enqueue_call(ours, batch=None, ttl_seconds=self._ttl_seconds))
         jobs = [Job.decode(answer) for answer in answers if answer not in (b"", b"missing")]
         # A message that came twice finds its orders in our own hands, unless the first claim's answer never reached us or a
         # producer asked again while we watched.
@@ -229,7 +196,7 @@ class Hold:
 
     async def orphaned_backlog(self, lanes: Iterable[str]) -> str | None:
         """Take over a backlog of one of these lanes that nobody works on any more."""
-        found = await self.call(ScriptCall("orphans", [BACKLOGS], [int(self._lease_seconds * 1000), *lanes]))
+        found = await self._ledger.call(ScriptCall("orphans", [BACKLOGS], [int(self._lease_seconds * 1000), *lanes]))
         return found.decode() if found else None
 
     async def claim_watched(self, at_most: int) -> list[Job]:
@@ -243,7 +210,7 @@ class Hold:
         return jobs
 
     def _take(self, job: Job) -> Job:
-        if job.enqueued_ms < self._restarted_ms:
+        if job.enqueued_ms < self._ledger.restarted_ms:
             # The server lost what it knew last, perhaps that we had sent already.
             job.doubt()
         self.jobs[job.name] = job
@@ -256,7 +223,7 @@ class Hold:
             while not self.is_valid:
                 await self.renew()
             worker = self.worker
-            answer = await self.call(step(worker))
+            answer = await self._ledger.call(step(worker))
             if answer is not None and worker == self.worker:
                 return answer
             if worker == self.worker:
@@ -266,24 +233,24 @@ class Hold:
         """Say that what was taken so far did not kill this worker: fewer are suspected when something else does."""
         if self._has_taken:
             self._has_taken = False
-            await self._redis.delete(taken_key(self.worker))
+            await self._ledger.redis.delete(taken_key(self.worker))
 
     async def suspect(self, job: Job) -> None:
         """Say that if this worker dies now, this order is to blame. Returns when it is written, whatever it takes."""
 
         async def write() -> None:
-            async with self._redis.pipeline(transaction=True) as pipeline:
+            async with self._ledger.redis.pipeline(transaction=True) as pipeline:
                 pipeline.delete(taken_key(self.worker))
                 pipeline.rpush(taken_key(self.worker), job.name)
                 pipeline.expire(taken_key(self.worker), 60)
                 await pipeline.execute()
 
-        await self._insist(write)
+        await self._ledger.insist(write)
 
     async def leave_backlogs(self, backlogs: Iterable[str]) -> None:
         """Say that nobody works on these backlogs: another worker need not wait until it worries."""
         if scores := dict.fromkeys(backlogs, 0):
-            await self._redis.zadd(BACKLOGS, scores, xx=True)
+            await self._ledger.redis.zadd(BACKLOGS, scores, xx=True)
 
     # ------------------------------------------------------------------ records
 
@@ -344,11 +311,11 @@ class Hold:
     def _watch_at(self, job: Job) -> int | str:
         if not self._is_watched(job.ucc, job.status) or self.day_is_over(job):
             return ""
-        return int((self.now() + self._watch_seconds) * 1000)
+        return int((self._ledger.now() + self._watch_seconds) * 1000)
 
     def day_is_over(self, job: Job) -> bool:
         """Nobody need look at the order any more."""
-        return self.now() > trading_day_end(job.enqueued_ms / 1000)
+        return self._ledger.now() > trading_day_end(job.enqueued_ms / 1000)
 
     async def _write(
         self, jobs: Sequence[Job], *, owner: str | None, looks: Callable[[Job], int | str] | None
@@ -357,7 +324,7 @@ class Hold:
         for job in jobs:
             arguments += (job.fence, job.encode(owner), looks(job) if looks else "")
         keys = [order_key(job.ucc, job.order_number) for job in jobs]
-        answers: list[int] = await self.call(
+        answers: list[int] = await self._ledger.call(
             ScriptCall("record", [held_key(self.worker), EVENTS, WATCH, *keys], arguments)
         )
         return answers
@@ -377,140 +344,9 @@ class Hold:
             job.document["waiting_for"] = "worker"
         for at in range(0, len(jobs), WRITE_AT_MOST):
             await self._write(jobs[at : at + WRITE_AT_MOST], owner=worker, looks=None)
-        await self.requeue(worker, [job.name for job in jobs], why="released")
+        await self._requeuer.requeue(worker, [job.name for job in jobs], why="released")
         for job in jobs:
             self._let_go(job)
-
-    async def requeue(self, owner: str, names: Sequence[str], *, why: str, suspects: int = 0) -> int:
-        """Put orders that `owner` held ("-" for nobody) back into their queues; say how many went.
-
-        `why` is died, released or lost. The first `suspects` names may have killed their worker. Orders go to the front,
-        suspects behind the others. An order that was suspected twice comes back in a message of its own and at the end:
-        if there are many like it, they must not kill one worker after the other before anybody else had a turn. One
-        suspected three times does not come back.
-        """
-        values: Any = await self._redis.mget(keys_of(names)) if names else []
-        groups: dict[tuple[str, str, int, str], list[tuple[str, int, str]]] = {}
-        poison: list[Job] = []
-        gone: list[str] = []
-        for at, (name, value) in enumerate(zip(names, values, strict=True)):
-            if value is None:
-                gone.append(name)
-                continue
-            try:
-                job = Job.decode(value)
-            except (ValueError, KeyError, TypeError) as error:
-                await self._put_aside(owner, name, value, error)
-                continue
-            crashes = int(at < suspects)
-            if crashes and job.crashes + 1 >= MOST_CRASHES:
-                poison.append(job)
-                continue
-            alone = name if job.crashes + crashes >= MOST_CRASHES - 1 else ""
-            document = value.split(b" ", 6)[6].decode()
-            groups.setdefault((job.lane, job.ucc, crashes, alone), []).append((job.order_number, job.fence, document))
-        await self._park_poison(owner, poison)
-        if gone:
-            await self.call(ScriptCall("forget", [held_key(owner), RISK_QUEUED, ROUTINE_QUEUED], gone))
-        # Each goes in front of the one before.
-        calls = [
-            requeue_call(
-                lane=lane,
-                ucc=ucc,
-                owner=owner,
-                orders=group[at : at + CHUNK_SIZE],
-                why=why,
-                crashes=crashes,
-                to_end=bool(alone),
-            )
-            for (lane, ucc, crashes, alone), group in sorted(groups.items(), key=lambda group: -group[0][2])
-            for at in range(0, len(group), CHUNK_SIZE)
-        ]
-        moved = 0
-        # In a worker that is busy each answer is waited for longer than the server needs for it.
-        for at in range(0, len(calls), REQUEUE_AT_ONCE):
-            moved += sum(await self.call_all(calls[at : at + REQUEUE_AT_ONCE]))
-        return moved
-
-    async def _park_poison(self, owner: str, jobs: Sequence[Job]) -> None:
-        """End orders that keep killing workers: unknown, not watched, and told to somebody."""
-        for job in jobs:
-            job.status = Status.UNKNOWN
-            job.crashes += 1
-            job.doubt()
-            job.say(text=f"parked: {job.crashes} workers died when they took it", waiting_for=None, final_at=self.now())
-            arguments: list[Any] = [owner, self._ttl_seconds, EVENTS_KEPT, job.fence, job.encode(None), ""]
-            key = order_key(job.ucc, job.order_number)
-            await self.call(ScriptCall("record", [held_key(owner), EVENTS, WATCH, key], arguments))
-            await self.park(job.document["text"], job.document)
-            self._log.error(
-                "order parked: it kills workers", order=job.name, crashes=job.crashes, to_do="check it with the broker"
-            )
-
-    async def _put_aside(self, owner: str, name: str, value: bytes, error: Exception) -> None:
-        """Park a record that cannot be read: it must not hold up the others."""
-        await self.park(f"record of {name}: cannot be read ({error!r})", value.decode(errors="replace"))
-        await self._redis.srem(held_key(owner), name)  # pyright: ignore[reportGeneralTypeIssues]
-        await self._redis.zrem(RISK_QUEUED, name)
-        await self._redis.zrem(ROUTINE_QUEUED, name)
-        self._log.error("record put aside: it cannot be read", order=name, to_do="see the parked messages")
-
-    async def park(self, reason: str, message: object) -> None:
-        """Keep a message that cannot be used aside, counted and visible."""
-        async with self._redis.pipeline(transaction=False) as pipeline:
-            pipeline.lpush(PARKED, parked_entry(reason, message))
-            pipeline.ltrim(PARKED, 0, PARKED_KEPT - 1)
-            pipeline.hincrby(COUNTERS, "parked", 1)
-            await pipeline.execute()
-
-    # ------------------------------------------------------------------ Redis
-
-    async def call(self, call: ScriptCall) -> Any:
-        """Run a script, for as long as it takes. It may run twice: what it did the first time makes the second do nothing."""
-
-        async def run() -> Any:
-            try:
-                return cast("Any", await self._redis.execute_command(*call.command))  # type: ignore[no-untyped-call]
-            except NoScriptError:
-                await self._redis.script_load(load_script(call.script).text)
-                return cast("Any", await self._redis.execute_command(*call.command))  # type: ignore[no-untyped-call]
-
-        return await self._insist(run)
-
-    async def call_all(self, calls: Sequence[ScriptCall]) -> list[Any]:
-        """Run scripts one after the other, their answers read together; otherwise like `call`."""
-
-        async def run() -> list[Any]:
-            async with self._redis.pipeline(transaction=False) as pipeline:
-                for call in calls:
-                    pipeline.execute_command(*call.command)
-                answers = await pipeline.execute(raise_on_error=False)
-            if any(isinstance(answer, NoScriptError) for answer in answers):
-                for script in {call.script for call in calls}:
-                    await self._redis.script_load(load_script(script).text)
-                return await run()
-            for answer in answers:
-                if isinstance(answer, Exception):
-                    raise answer
-            return answers
-
-        return cast("list[Any]", await self._insist(run))
-
-    async def _insist(self, step: Callable[[], Awaitable[Any]]) -> Any:
-        """Wait for a server that is away, full or read-only: with jitter, for as long as it takes."""
-        tries = 0
-        while True:
-            try:
-                return await step()
-            except NoScriptError:  # forgotten between two commands
-                continue
-            except (RedisError, OSError) as error:
-                if not _may_come_back(error):
-                    raise
-                tries += 1
-                if tries in (1, 10) or tries % 100 == 0:
-                    self._log.error("ledger away", error=type(error).__name__, tries=tries, to_do="check Redis")
-                await asyncio.sleep(min(_LATER_SECONDS, 0.05 * 2 ** min(tries, 6)) * (0.5 + 0.5 * _jitter()))
 
 
 def trading_day_end(accepted_at: float) -> float:
@@ -520,14 +356,3 @@ def trading_day_end(accepted_at: float) -> float:
     """
     local = accepted_at + _IST_SECONDS + _EVENING_SECONDS
     return (local // _DAY_SECONDS + 1) * _DAY_SECONDS - _IST_SECONDS
-
-
-def _may_come_back(error: Exception) -> bool:
-    if isinstance(error, (RedisConnectionError, RedisTimeoutError, OSError, OutOfMemoryError, ReadOnlyError)):
-        return True
-    # A disk that is full, a replica whose master is away or a master without its replicas: told as plain errors.
-    return str(error).startswith(("MISCONF", "MASTERDOWN", "NOREPLICAS"))
-
-
-def _jitter() -> float:
-    return (time.monotonic_ns() % 1000) / 1000

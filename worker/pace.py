@@ -1,13 +1,10 @@
 """The account's rate, shared by all processes through Redis."""
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from neo_cancel.ledger import ScriptCall
+from worker.ledger_client import LedgerClient
 from worker.ports import Log
-
-if TYPE_CHECKING:
-    from worker.hold import Hold
 
 __all__ = ["SharedPace"]
 
@@ -15,8 +12,8 @@ __all__ = ["SharedPace"]
 class SharedPace:
     """Grants sends. `rate_of` gives an account's order calls per second; 0 means unlimited, and then Redis is not asked."""
 
-    def __init__(self, hold: "Hold", rate_of: Callable[[str], float], log: Log) -> None:
-        self._hold, self._rate_of, self._log = hold, rate_of, log
+    def __init__(self, ledger: LedgerClient, rate_of: Callable[[str], float], log: Log) -> None:
+        self._ledger, self._rate_of, self._log = ledger, rate_of, log
 
     def is_limited(self, ucc: str) -> bool:
         """See Pace."""
@@ -29,11 +26,11 @@ class SharedPace:
             return wanted, 0.0
         keys = [f"nc:pace:{ucc}", f"nc:pace:{ucc}:risk", f"nc:pace:{ucc}:slow"]
         call = ScriptCall("pace", keys, [wanted, rate, "risk" if is_risk else "routine"])
-        granted, wait_us = await self._hold.call(call)
+        granted, wait_us = await self._ledger.call(call)
         return granted, wait_us / 1e6
 
     async def slow_down(self, ucc: str) -> None:
         """See Pace."""
         if self._rate_of(ucc) > 0:
-            percent = await self._hold.call(ScriptCall("slow", [f"nc:pace:{ucc}:slow"], []))
+            percent = await self._ledger.call(ScriptCall("slow", [f"nc:pace:{ucc}:slow"], []))
             self._log.info("account slowed down", ucc=ucc, percent_of_rate=percent)

@@ -2,17 +2,16 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from redis.exceptions import RedisError
 
 from neo_cancel.ledger import COUNTERS, RECOVERY, WORKERS, ScriptCall, front_key, queued_key
 from neo_cancel.messages import Lane
 from worker.hold import Hold
+from worker.ledger_client import LedgerClient
 from worker.ports import Log
-
-if TYPE_CHECKING:
-    import redis.asyncio
+from worker.requeuer import Requeuer
 
 __all__ = ["Recovery"]
 
@@ -23,41 +22,48 @@ class Recovery:
     """One pass a second over all workers together, whoever gets the lock."""
 
     def __init__(
-        self, redis: "redis.asyncio.Redis", hold: Hold, *, pass_seconds: float, pickup_seconds: float, log: Log
+        self,
+        ledger: LedgerClient,
+        hold: Hold,
+        requeuer: Requeuer,
+        *,
+        pass_seconds: float,
+        pickup_seconds: float,
+        log: Log,
     ) -> None:
-        self._redis, self._hold, self._log = redis, hold, log
+        self._ledger, self._hold, self._requeuer, self._log = ledger, hold, requeuer, log
         self._pass_seconds, self._pickup_seconds = pass_seconds, pickup_seconds
 
     async def run_pass(self) -> int:
         """Put back what lost its worker or its message; say how many orders went."""
         lock_ms = int(self._pass_seconds * 900)
-        if not await self._redis.set(RECOVERY, self._hold.worker, nx=True, px=lock_ms):
+        if not await self._ledger.redis.set(RECOVERY, self._hold.worker, nx=True, px=lock_ms):
             return 0
         recovered = await self._from_dead_workers() if self._hold.may_bury else 0
         for lane in Lane:
             recovered += await self._from_lost_messages(lane)
         if recovered:
-            await self._redis.hincrby(COUNTERS, "recovered", recovered)  # pyright: ignore[reportGeneralTypeIssues]
+            await self._ledger.redis.hincrby(COUNTERS, "recovered", recovered)  # pyright: ignore[reportGeneralTypeIssues]
         return recovered
 
     async def _from_dead_workers(self) -> int:
         recovered = 0
         while True:
-            answer: list[bytes] = await self._hold.call(ScriptCall("dead", [WORKERS], [AT_ONCE]))
+            answer: list[bytes] = await self._ledger.call(ScriptCall("dead", [WORKERS], [AT_ONCE]))
             if not answer:
                 return recovered
             owner, names = answer[0].decode(), [part.decode() for part in answer[2:]]
             if names:
-                moved = await self._hold.requeue(owner, names, why="died", suspects=int(answer[1]))
+                moved = await self._requeuer.requeue(owner, names, why="died", suspects=int(answer[1]))
                 recovered += moved
                 self._log.info("orders of a dead worker put back", worker=owner, orders=moved)
 
     async def _from_lost_messages(self, lane: str) -> int:
         keys = [str(lane), queued_key(lane), front_key(lane)]
-        answer: Any = await self._hold.call(ScriptCall("lost", keys, [int(self._pickup_seconds * 1000), AT_ONCE]))
+        answer: Any = await self._ledger.call(ScriptCall("lost", keys, [int(self._pickup_seconds * 1000), AT_ONCE]))
         if not answer:
             return 0
-        moved = await self._hold.requeue("-", [name.decode() for name in answer], why="lost")
+        moved = await self._requeuer.requeue("-", [name.decode() for name in answer], why="lost")
         self._log.info("orders without a message put back", lane=str(lane), orders=moved)
         return moved
 

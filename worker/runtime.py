@@ -22,15 +22,17 @@ from neo_cancel.plan import MAX_CHUNK_SIZE
 from worker.accounts import Accounts
 from worker.cancel import Canceller
 from worker.evidence import Evidence, ReadingPolicy
-from worker.hold import MOST_CRASHES, NOTHING, Hold
+from worker.hold import NOTHING, Hold
 from worker.job import Job
 from worker.kotak.client import KotakClient, Timeouts
 from worker.kotak.gateway import Gateway
 from worker.kotak.transport import BrokerTransport
 from worker.lanes import LanePolicy, Lanes
+from worker.ledger_client import LedgerClient
 from worker.pace import SharedPace
 from worker.ports import Log
 from worker.recovery import Recovery, every
+from worker.requeuer import MOST_CRASHES, Requeuer
 from worker.room import Room
 
 __all__ = ["Runtime"]
@@ -129,7 +131,8 @@ class Runtime:
 
     async def _set_up(self) -> None:
         settings, log = self._settings, self._log
-        self._redis = connect_async(settings.resolved_redis_url, socket_timeout_seconds=2.0)
+        redis = connect_async(settings.resolved_redis_url, socket_timeout_seconds=2.0)
+        ledger = self._ledger = LedgerClient(redis, log)
         self.accounts = Accounts(settings, log)
         self._client = KotakClient(
             BrokerTransport(),
@@ -142,8 +145,10 @@ class Runtime:
             ),
         )
         gateway = Gateway(self._client, self.accounts)
+        requeuer = Requeuer(ledger, ttl_seconds=settings.time_to_live, log=log)
         self.hold = Hold(
-            self._redis,
+            ledger,
+            requeuer,
             lease_seconds=settings.lease,
             gather_seconds=settings.gather,
             ttl_seconds=settings.time_to_live,
@@ -152,11 +157,11 @@ class Runtime:
             on_lost=self._abandon,
             log=log,
         )
-        pace = SharedPace(self.hold, self.accounts.rate_of, log)
+        pace = SharedPace(ledger, self.accounts.rate_of, log)
         self.lanes = Lanes(
             pace,
             LanePolicy(at_once=settings.account_calls_at_once, all_at_once=settings.calls_at_once),
-            self.hold.now,
+            ledger.now,
             # A worker that slept through its lease finds out what it still holds before it sends.
             lambda: self.hold.is_valid,
         )
@@ -172,11 +177,11 @@ class Runtime:
             policy_of=self.accounts.policy_of,
             slow_down=pace.slow_down,
             ended=lambda job: self.hold.finish(job, self._written),
-            clock=self.hold.now,
+            clock=ledger.now,
             log=log,
         )
         self._recovery = Recovery(
-            self._redis, self.hold, pass_seconds=_PASS_SECONDS, pickup_seconds=_PICKUP_SECONDS, log=log
+            ledger, self.hold, requeuer, pass_seconds=_PASS_SECONDS, pickup_seconds=_PICKUP_SECONDS, log=log
         )
         self._keep_doing(settings.lease / 3, self._heartbeat)
         self._keep_doing(settings.lease / 12, self._vouch)
@@ -355,19 +360,19 @@ class Runtime:
         self.evidence.close()
         self.lanes.close()
         await self._client.aclose()
-        await self._redis.aclose()
+        await self._ledger.redis.aclose()
 
     # ------------------------------------------------------------------ messages
 
     async def _read(self, chunk: dict[str, Any]) -> tuple[str, list[CancelOrder]]:
         """Check again what came: an order that is wrong is parked with its reason, the others of its message go on."""
         if not isinstance(chunk, dict):  # pyright: ignore[reportUnnecessaryIsInstance]
-            await self.hold.park("chunk: must be an object", chunk)
+            await self._ledger.park("chunk: must be an object", chunk)
             return "", []
         lane = chunk.get("lane")
         said = chunk.get("orders")
         if chunk.get("v") != WIRE_VERSION or lane not in list(Lane) or not isinstance(said, list):
-            await self.hold.park(f"v={chunk.get('v')!r}, lane={lane!r}: unknown version, lane or form", chunk)
+            await self._ledger.park(f"v={chunk.get('v')!r}, lane={lane!r}: unknown version, lane or form", chunk)
             return "", []
         orders: list[CancelOrder] = []
         for wire in said:  # pyright: ignore[reportUnknownVariableType]
@@ -378,7 +383,7 @@ class Runtime:
         return str(lane), orders
 
     async def _refuse(self, wire: Any, error: InvalidOrderError) -> None:
-        await self.hold.park(str(error), wire)
+        await self._ledger.park(str(error), wire)
         self._log.error("order refused: bad input", reason=str(error), to_do="mend the sender")
 
 

@@ -13,14 +13,26 @@ from neo_cancel.ledger import COUNTERS, PARKED, PARKED_KEPT
 from neo_cancel.messages import TASK_NAME, WIRE_VERSION
 from worker.parked import parked_entry
 
-__all__ = ["GatedDelivery", "GatedSentinelTransport", "GatedTransport", "chunk_of", "complaint"]
+__all__ = ["GatedDelivery", "GatedSentinelTransport", "GatedTransport", "read"]
 
 
-def complaint(message: Any) -> str | None:
-    """Say what is wrong with a message from a queue, as its sender would need to hear it; None if nothing is."""
+def read(message: Any) -> tuple[str | None, Any]:
+    """Read a message from a queue: what is wrong with it, as its sender would need to hear it, or None and its chunk."""
     if not isinstance(message, dict):
-        return "message: must be a JSON object, Celery protocol 2"
+        return "message: must be a JSON object, Celery protocol 2", None
     envelope = cast("dict[str, Any]", message)
+    if told := _about_envelope(envelope):
+        return told, None
+    try:
+        said = _parsed(envelope.get("body"), envelope["properties"].get("body_encoding"))
+    except (TypeError, ValueError, RecursionError):
+        return "body: must be a string of JSON", None
+    if told := _about_body(said):
+        return told, None
+    return None, said[0][0]
+
+
+def _about_envelope(envelope: dict[str, Any]) -> str | None:
     headers, properties = envelope.get("headers"), envelope.get("properties")
     if not isinstance(headers, dict) or not isinstance(properties, dict):
         return "message: headers and properties must be objects"
@@ -31,7 +43,7 @@ def complaint(message: Any) -> str | None:
         return "content-type: must be application/json"
     if envelope.get("content-encoding", "utf-8") != "utf-8":
         return "content-encoding: must be utf-8"
-    return _about_body(envelope.get("body"), cast("dict[str, Any]", properties).get("body_encoding"))
+    return None
 
 
 def _about_headers(headers: dict[str, Any]) -> str | None:
@@ -60,14 +72,16 @@ def _about_properties(properties: dict[str, Any]) -> str | None:
     return None
 
 
-def _about_body(body: Any, encoding: Any) -> str | None:
-    if not isinstance(body, str):
-        return "body: must be a string"
+def _parsed(body: Any, encoding: Any) -> Any:
+    # Celery's own senders write base64, the producer does not.
+    text = base64.b64decode(body, validate=True).decode() if encoding == "base64" else body
     try:
-        # Celery's own senders write base64, the producer does not.
-        said = json.loads(base64.b64decode(body, validate=True) if encoding == "base64" else body)
-    except (ValueError, RecursionError):
-        return "body: must be JSON"
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return json.loads(text)  # NaN and huge numbers, which Celery reads: no reason to park an order
+
+
+def _about_body(said: Any) -> str | None:
     match said:
         case [[{"v": version}], named, {} | None as options] if named == {}:
             if any(cast("dict[str, Any]", options or {}).values()):
@@ -75,17 +89,6 @@ def _about_body(body: Any, encoding: Any) -> str | None:
             return None if version == WIRE_VERSION else f"v={version!r}: this worker reads version {WIRE_VERSION}"
         case _:
             return "body: must be [[chunk], {}, options], the chunk with its version v"
-
-
-def chunk_of(message: dict[str, Any]) -> Any:
-    """Read the chunk; None for the few that only Celery's slower parser understands (NaN, huge numbers)."""
-    body: str | bytes = message["body"]
-    if message["properties"].get("body_encoding") == "base64":
-        body = base64.b64decode(body)
-    try:
-        return orjson.loads(body)[0][0]
-    except orjson.JSONDecodeError:
-        return None
 
 
 class _Gate:
@@ -135,12 +138,12 @@ class GatedDelivery:
 
     def _deliver(self, message: Any, queue: str) -> None:
         if queue in ("risk", "routine"):
-            if (reason := complaint(message)) is not None:
-                self.channels[0].park(reason, message)  # type: ignore[attr-defined]  # pyright: ignore
+            complaint, chunk = read(message)
+            if complaint is not None:
+                self.channels[0].park(complaint, message)  # type: ignore[attr-defined]  # pyright: ignore
                 return
-            if (chunk := chunk_of(message)) is not None:
-                for begin in self.head_start:
-                    begin(message["headers"]["id"], chunk)
+            for begin in self.head_start:
+                begin(message["headers"]["id"], chunk)
         super()._deliver(message, queue)  # type: ignore[misc]  # pyright: ignore
 
 

@@ -78,7 +78,8 @@ class Ledger:
                 left.difference_update(ended)
                 progress_at = now
             elif now - progress_at > _SWEEP_SECONDS:
-                left -= self._final_without_event(left)
+                self._sweep(left)
+                left -= self._ended
                 progress_at = now
             if left:
                 time.sleep(_LOOK_SECONDS)  # what is read in one go costs both sides less
@@ -104,7 +105,7 @@ class Ledger:
         self._ended.update(names)
         return names
 
-    def _final_without_event(self, left: set[str]) -> set[str]:
+    def _sweep(self, left: set[str]) -> None:
         """Read all that is left, as the library's own waiting does now and then: an event may have got lost."""
         names = sorted(left)
         final: set[str] = set()
@@ -113,10 +114,11 @@ class Ledger:
             values: Any = self._redis.mget(keys_of(some))
             words = [value.partition(b" ")[0].decode() if value else "" for value in values]
             final |= {name for name, word in zip(some, words, strict=True) if word in FINAL}
+        # Those whose event came while all that was read are as good as any.
+        final -= set(self._advance())
         if final:
             print(f"{len(final)} orders became final without an event, {min(final)} for one", file=sys.stderr)
-            self._ended |= final
-        return final
+        self._ended |= final
 
     def statuses(self, names: Sequence[str]) -> dict[str, int]:
         """Count the orders' statuses as they stand in the ledger."""

@@ -41,7 +41,9 @@ from neo_cancel.ledger import (
 from neo_cancel.record import DEAD, OrderRecord, Status
 from worker.hold import Hold
 from worker.job import Job
+from worker.ledger_client import LedgerClient
 from worker.recovery import Recovery
+from worker.requeuer import Requeuer
 
 LANES = ("risk", "routine")
 NUMBERS = ["251015000123450", "251015000123451"]
@@ -62,8 +64,11 @@ class Worker:
 
     def __init__(self, client: "redis.asyncio.Redis") -> None:
         self.tasks: list[Job] = []
+        self.ledger = LedgerClient(client, Quiet())
+        requeuer = Requeuer(self.ledger, ttl_seconds=60, log=Quiet())
         self.hold = Hold(
-            client,
+            self.ledger,
+            requeuer,
             lease_seconds=A_LIFETIME,
             gather_seconds=0,
             ttl_seconds=60,
@@ -72,7 +77,7 @@ class Worker:
             on_lost=self.tasks.clear,
             log=Quiet(),
         )
-        self.recovery = Recovery(client, self.hold, pass_seconds=1, pickup_seconds=0, log=Quiet())
+        self.recovery = Recovery(self.ledger, self.hold, requeuer, pass_seconds=1, pickup_seconds=0, log=Quiet())
 
     async def take(self, message: bytes, *, at_most: int = 100) -> None:
         chunk = json.loads(json.loads(message)["body"])[0][0]
@@ -205,7 +210,7 @@ class LedgerMachine(RuleBasedStateMachine):
         worker = self.workers[at].hold.worker
         keys = [held_key(worker), RISK_QUEUED, ROUTINE_QUEUED, taken_key(worker), order_key("AB123", number)]
         self.run(
-            self.workers[at].hold.call(
+            self.workers[at].ledger.call(
                 ScriptCall("claim", keys, [worker, "routine", backlog_key("routine", "AB123"), 100])
             )
         )

@@ -1,0 +1,112 @@
+"""Orders go back into their queues: their worker died or let go, or their message is gone."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from neo_cancel.bulk import keys_of
+from neo_cancel.ledger import (
+    EVENTS,
+    EVENTS_KEPT,
+    RISK_QUEUED,
+    ROUTINE_QUEUED,
+    WATCH,
+    ScriptCall,
+    held_key,
+    order_key,
+    requeue_call,
+)
+from neo_cancel.messages import CHUNK_SIZE
+from neo_cancel.record import Status
+from worker.job import Job
+from worker.ledger_client import LedgerClient
+from worker.ports import Log
+
+__all__ = ["MOST_CRASHES", "Requeuer"]
+
+MOST_CRASHES: Final = 3
+_AT_ONCE: Final = 20
+
+
+class Requeuer:
+    """Whose orders they were, it is told. `ttl_seconds` is how long the records live that it ends."""
+
+    def __init__(self, ledger: LedgerClient, *, ttl_seconds: int, log: Log) -> None:
+        self._ledger, self._ttl_seconds, self._log = ledger, ttl_seconds, log
+
+    async def requeue(self, owner: str, names: Sequence[str], *, why: str, suspects: int = 0) -> int:
+        """Put orders that `owner` held ("-" for nobody) back into their queues; say how many went.
+
+        `why` is died, released or lost. The first `suspects` names may have killed their worker. Orders go to the front,
+        suspects behind the others. An order that was suspected twice comes back in a message of its own and at the end:
+        if there are many like it, they must not kill one worker after the other before anybody else had a turn. One
+        suspected three times does not come back.
+        """
+        values: Any = await self._ledger.redis.mget(keys_of(names)) if names else []
+        groups: dict[tuple[str, str, int, str], list[tuple[str, int, str]]] = {}
+        poison: list[Job] = []
+        gone: list[str] = []
+        for at, (name, value) in enumerate(zip(names, values, strict=True)):
+            if value is None:
+                gone.append(name)
+                continue
+            try:
+                job = Job.decode(value)
+            except (ValueError, KeyError, TypeError) as error:
+                await self._put_aside(owner, name, value, error)
+                continue
+            crashes = int(at < suspects)
+            if crashes and job.crashes + 1 >= MOST_CRASHES:
+                poison.append(job)
+                continue
+            alone = name if job.crashes + crashes >= MOST_CRASHES - 1 else ""
+            document = value.split(b" ", 6)[6].decode()
+            groups.setdefault((job.lane, job.ucc, crashes, alone), []).append((job.order_number, job.fence, document))
+        await self._park_poison(owner, poison)
+        if gone:
+            await self._ledger.call(ScriptCall("forget", [held_key(owner), RISK_QUEUED, ROUTINE_QUEUED], gone))
+        # Each goes in front of the one before.
+        calls = [
+            requeue_call(
+                lane=lane,
+                ucc=ucc,
+                owner=owner,
+                orders=group[at : at + CHUNK_SIZE],
+                why=why,
+                crashes=crashes,
+                to_end=bool(alone),
+            )
+            for (lane, ucc, crashes, alone), group in sorted(groups.items(), key=lambda group: -group[0][2])
+            for at in range(0, len(group), CHUNK_SIZE)
+        ]
+        moved = 0
+        # In a worker that is busy each answer is waited for longer than the server needs for it.
+        for at in range(0, len(calls), _AT_ONCE):
+            moved += sum(await self._ledger.call_all(calls[at : at + _AT_ONCE]))
+        return moved
+
+    async def _park_poison(self, owner: str, jobs: Sequence[Job]) -> None:
+        """End orders that keep killing workers: unknown, not watched, and told to somebody."""
+        for job in jobs:
+            job.status = Status.UNKNOWN
+            job.crashes += 1
+            job.doubt()
+            job.say(
+                text=f"parked: {job.crashes} workers died when they took it",
+                waiting_for=None,
+                final_at=self._ledger.now(),
+            )
+            arguments: list[Any] = [owner, self._ttl_seconds, EVENTS_KEPT, job.fence, job.encode(None), ""]
+            key = order_key(job.ucc, job.order_number)
+            await self._ledger.call(ScriptCall("record", [held_key(owner), EVENTS, WATCH, key], arguments))
+            await self._ledger.park(job.document["text"], job.document)
+            self._log.error(
+                "order parked: it kills workers", order=job.name, crashes=job.crashes, to_do="check it with the broker"
+            )
+
+    async def _put_aside(self, owner: str, name: str, value: bytes, error: Exception) -> None:
+        """Park a record that cannot be read: it must not hold up the others."""
+        await self._ledger.park(f"record of {name}: cannot be read ({error!r})", value.decode(errors="replace"))
+        await self._ledger.redis.srem(held_key(owner), name)  # pyright: ignore[reportGeneralTypeIssues]
+        await self._ledger.redis.zrem(RISK_QUEUED, name)
+        await self._ledger.redis.zrem(ROUTINE_QUEUED, name)
+        self._log.error("record put aside: it cannot be read", order=name, to_do="see the parked messages")
