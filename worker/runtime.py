@@ -39,7 +39,7 @@ __all__ = ["Runtime"]
 
 _START_SECONDS: Final = 30.0
 _WATCH_SECONDS: Final = 1.0
-_SWITCH_SECONDS: Final = 0.001
+_SWITCH_SECONDS: Final = 0.0003
 _PASS_SECONDS: Final = 0.5
 _PICKUP_SECONDS: Final = 2.0
 _WATCHED_AT_ONCE: Final = 100
