@@ -462,6 +462,8 @@ async def test_stopping_waits_for_the_call_in_flight_alone():
     await asyncio.wait_for(stopping, 5)
     assert ([1, 1, 0], [False] * 3) == ([one.attempts for one in jobs], [desk.ends[one].done() for one in jobs])
     assert "answered_at" in sending.document
+    await desk.evidence.look(UCC, NUMBER, thorough=True)  # which would settle whoever waits for one
+    assert not desk.ends[looking].done()
 
 
 async def test_stopping_does_not_wait_for_ever():

@@ -14,8 +14,8 @@ from worker.verdict import Action, Verdict
 class Gate:
     """A pace that grants what the test allows."""
 
-    def __init__(self, *, limited=True, slow_seconds=0.0):
-        self.limited, self.slow_seconds = limited, slow_seconds
+    def __init__(self, *, limited=True, slow_seconds=0.0, wait_seconds=0.001):
+        self.limited, self.slow_seconds, self.wait_seconds = limited, slow_seconds, wait_seconds
         self.allowed = 0
         self.asked = 0
 
@@ -29,7 +29,7 @@ class Gate:
             self.slow_seconds = 0.0
         granted = min(wanted, self.allowed) if self.limited else wanted
         self.allowed -= granted if self.limited else 0
-        return granted, 0.001
+        return granted, self.wait_seconds
 
     async def slow_down(self, ucc):
         raise AssertionError("not asked for here")
@@ -176,6 +176,38 @@ async def test_a_grant_that_came_late_is_given_up():
     lane = lanes_of(gate).of("AB123")
     assert await asyncio.wait_for(lane.turn(job(1)), 5)
     assert (0, 2) == (gate.allowed, gate.asked)
+
+
+async def test_who_was_told_how_long_to_wait_does_not_ask_before():
+    """A question that is answered with "not yet" costs as much as a grant."""
+    gate = Gate(wait_seconds=1000)
+    gate.allowed = 1
+    lane = lanes_of(gate).of("AB123")
+    turns = [asyncio.create_task(lane.turn(job(n))) for n in range(3)]
+    await asyncio.sleep(0.05)
+    assert ([True, False, False], 1) == ([turn.done() for turn in turns], gate.asked)
+    urgent = asyncio.create_task(lane.turn(job(9, "risk")))
+    gate.allowed = 1
+    assert await asyncio.wait_for(urgent, 5)  # but for a risk order, which may go at once
+    lane.close()
+    assert [True, False, False] == await asyncio.gather(*turns)
+
+
+async def test_each_is_told_at_its_own_deadline():
+    """In the order of their deadlines, whatever the order of their arrivals."""
+    lane, told = lanes_of(Gate()).of("AB123"), []
+    all_told = asyncio.Event()
+
+    def tell(one, granted_at):
+        told.append((one.order_number[-1], granted_at))
+        if len(told) == 3:
+            all_told.set()
+        return True
+
+    for number, seconds in ((1, 0.15), (2, 0.05), (3, 0.1)):
+        lane.line_up(job(number, deadline_seconds=seconds), tell)
+    await asyncio.wait_for(all_told.wait(), 5)
+    assert [("2", None), ("3", None), ("1", None)] == told
 
 
 async def test_a_lane_without_a_lease_gives_no_turns_until_it_has_one():
