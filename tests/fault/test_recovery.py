@@ -149,6 +149,24 @@ def test_a_sleeper_leaves_orders_under_way_elsewhere_alone(make_stage):
     assert stage.calls() <= len(orders) + 5
 
 
+def test_a_sleeper_has_room_and_threads_again(make_stage):
+    """What it lost with its lease, it no longer counts; alone again, it works on what comes."""
+    stage = make_stage(NEO_CANCEL_ACCOUNT_ORDERS_AT_ONCE="100")
+    stage.slow_the_broker(5)
+    child, worker = stage.start_worker(threads=2)
+    orders = stage.make(300)
+    busy_worker(stage, orders[:100], worker, at_least=100)
+    other, _ = stage.start_worker()
+    stage.workers.freeze(child)
+    stage.until(lambda: stage.server.client.zscore(WORKERS, worker) is None, "the sleeper to be buried", 10)
+    stage.workers.thaw(child)
+    stage.until(lambda: len(stage.leases()) == 2, "the sleeper to come back under a new name")
+    stage.sandbox.clear_faults()
+    stage.workers.kill(other)
+    stage.producer.enqueue_many(orders[100:])
+    stage.assert_true(names_of(orders))
+
+
 def test_messages_that_come_twice_cost_no_second_call(stage):
     orders = stage.make(1000)
     stage.producer.enqueue_many(orders)

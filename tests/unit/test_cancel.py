@@ -441,7 +441,7 @@ async def test_stopping_waits_for_the_call_in_flight_alone():
     desk = Desk(world)
     desk.lanes = desk.canceller._lanes = Lanes(Unpaced(), LanePolicy(at_once=1), time.time)
     desk.evidence = desk.canceller._evidence = Evidence(world, ReadingPolicy(patience=60, probe=60), lambda _: None)
-    looking, sending, waiting = jobs = [job(number=f"2607220000000{n:02d}") for n in range(3)]
+    looking, sending, waiting = jobs = [job(number=number) for number in (NUMBER, OTHER, "260722000000003")]
     desk.begin(looking)
     while not looking.attempts or looking.is_in_flight:
         await asyncio.sleep(0)
