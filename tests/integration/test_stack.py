@@ -18,6 +18,7 @@ from worker.stack.accounts import is_of_sandbox, write_accounts
 pytestmark = pytest.mark.timeout(600)
 
 ANY_PORTS = ["--redis-port", "0", "--sandbox-port", "0", "--flower-port", "0"]
+LANES = ("risk", "routine")
 UP = "Ctrl-C stops everything."
 
 
@@ -41,13 +42,18 @@ def test_one_command_runs_everything_with_as_many_workers_as_asked_for_and_stops
         "worker.stack", "--root", str(root), *ANY_PORTS, "--workers", "2", log_path=log_path, ready=UP
     ) as stack:
         told = log_path.read_text()
-        assert all(f"{lane}-{number}@" in told for lane in ("risk", "routine") for number in (1, 2))
+        assert all(f"{lane}-{number}@" in told for lane in LANES for number in (1, 2))
         accounts_file = root / "accounts.json"
         assert 0o600 == stat.S_IMODE(accounts_file.stat().st_mode)
         assert is_of_sandbox(accounts_file)
+        # The processes that work, not their nodes: each is followed by another.
+        nodes = [pid_of(f"{lane}-{number}", children_of(stack.popen.pid)) for lane in LANES for number in (1, 2)]
+        killed = [worker for node in nodes for worker in children_of(node)]
+        for worker in killed:
+            os.kill(worker, signal.SIGKILL)
         with CancelProducer((root / "redis-url").read_text()) as producer:
             record = producer.enqueue(an_open_order(told)).wait(timeout_seconds=MINUTES)
-        assert Status.CANCELLED == record.status
+        assert (Status.CANCELLED, 4) == (record.status, len(killed))
 
         second = run("worker.stack", "--root", str(root), *ANY_PORTS)
         assert 3 == second.returncode
