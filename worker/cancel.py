@@ -216,15 +216,15 @@ class Canceller:
         job, case, now = course.job, course.case, self._clock()
         assert decision.status is not None  # noqa: S101 (a decision to finish names a status)
         job.status = decision.status
-        row = case.seen if isinstance(case.seen, Row) else None
-        if decision.verified and row is not None:
-            job.say(filled_quantity=row.filled_quantity, unfilled_quantity=row.unfilled_quantity)
-            if row.state in (OrderState.NOT_CANCELLED, OrderState.GONE) and row.reason:
-                job.say(text=row.reason)
-        job.say(verified=decision.verified, verified_at=now if decision.verified else None, final_at=now)
-        job.say(waiting_for=None)
+        facts: dict[str, Any] = {"verified": decision.verified, "final_at": now, "waiting_for": None}
+        facts["verified_at"] = now if decision.verified else None
         if not decision.verified:
-            job.say(verified_by=None)
+            facts["verified_by"] = None
+        elif isinstance(row := case.seen, Row):
+            facts |= {"filled_quantity": row.filled_quantity, "unfilled_quantity": row.unfilled_quantity}
+            if row.state in (OrderState.NOT_CANCELLED, OrderState.GONE) and row.reason:
+                facts["text"] = row.reason
+        job.say(**facts)
         self._report(job)
 
     async def _decide(self, course: _Course, step: Next, granted_at: float | None) -> Decision | None:

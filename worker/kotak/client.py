@@ -88,35 +88,35 @@ class KotakClient:
         else:
             # {"on":"...","am":"NO"}, encoded once: an order number is digits, which encode as themselves.
             body = b"jData=%7B%22on%22%3A%22" + order_number.encode() + b"%22%2C%22am%22%3A%22NO%22%7D"
-        url, headers, extensions = self._ready(session, variety)
+        url, headers, extensions = self._ready(session, "POST", CANCEL_PATHS[variety], self._extensions)
         request = httpx.Request("POST", url, headers=headers, stream=httpx.ByteStream(body), extensions=extensions)
         status, answered, content = await self._exchange(request, self._timeouts.total)
         return parse_reply(status, answered, content, now=self._clock())
 
-    def _ready(self, session: Session, variety: str) -> tuple[httpx.URL, httpx.Headers, dict[str, Any]]:
+    def _ready(
+        self, session: Session, method: str, path: str, extensions: dict[str, Any]
+    ) -> tuple[httpx.URL, httpx.Headers, dict[str, Any]]:
         """Parse URLs and encode headers once a session instead of once a call, which was half of a call's time."""
-        ready = self._calls.get((session, variety))
+        ready = self._calls.get((session, path))
         if ready is None:
             if len(self._calls) >= _CALLS_KEPT:
                 self._calls.clear()
-            url, first = _prepared("POST", session, CANCEL_PATHS[variety])
-            extensions = {**self._extensions, "prepared": first}
+            url, first = _prepared(method, session, path)
             headers = httpx.Headers([*session.headers, ("Host", url.netloc.decode())])
-            ready = self._calls[session, variety] = url, headers, extensions
+            ready = self._calls[session, path] = url, headers, {**extensions, "prepared": first}
         return ready
 
     async def read_book(self, session: Session) -> BookPage:
         """Read all of today's orders. Raises TransportError where no reply came."""
-        return await self._read(session, _BOOK)
+        return await self._read(*self._ready(session, "GET", _BOOK, self._book_extensions))
 
     async def read_order(self, session: Session, order_number: str) -> BookPage:
         """Read one order. Raises TransportError where no reply came."""
-        return await self._read(session, f"{_BOOK}/{order_number}")
+        url, first = _prepared("GET", session, f"{_BOOK}/{order_number}")
+        return await self._read(url, httpx.Headers(session.headers), {**self._book_extensions, "prepared": first})
 
-    async def _read(self, session: Session, path: str) -> BookPage:
-        url, ready = _prepared("GET", session, path)
-        extensions = {**self._book_extensions, "prepared": ready}
-        request = httpx.Request("GET", url, headers=session.headers, extensions=extensions)
+    async def _read(self, url: httpx.URL, headers: httpx.Headers, extensions: dict[str, Any]) -> BookPage:
+        request = httpx.Request("GET", url, headers=headers, extensions=extensions)
         return read_page(*await self._exchange(request, self._timeouts.book))
 
     async def _exchange(self, request: httpx.Request, total_seconds: float) -> tuple[int, Mapping[str, str], bytes]:

@@ -96,8 +96,9 @@ def read_page(http_status: int, headers: Mapping[str, str], body: bytes) -> Book
     if rows is None:
         reply = parse_reply(http_status, headers, body)
         return BookPage(reply, None, is_empty=reply.code == "5203" and not reply.ok)
-    raw = {row["nOrdNo"].strip(): row for row in rows if _is_row(row)}
-    is_partial = not all(map(_is_row, rows))
+    readable = [row for row in rows if _is_row(row)]
+    raw = {row["nOrdNo"].strip(): row for row in readable}
+    is_partial = len(readable) < len(rows)
     return BookPage(Reply(http_status, ok=True), _Rows(raw), is_empty=not rows, is_partial=is_partial)
 
 
@@ -168,9 +169,8 @@ def _row(row: dict[str, Any]) -> Row:
 
 def _text(value: Any) -> str | None:
     """Read a text; the broker writes "--" and "NA" for none."""
-    if not isinstance(value, str) or value.strip() in ("", "--", "NA"):
-        return None
-    return " ".join(value.split())[:MAX_TEXT]
+    text = " ".join(value.split()) if isinstance(value, str) else ""
+    return None if text in ("", "--", "NA") else text[:MAX_TEXT]
 
 
 def _quantity(value: Any) -> int | None:
