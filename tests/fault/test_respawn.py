@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from tests.commands import is_alive
 from tests.fault.rig import names_of
 from worker.process import PROJECT, Child, child_environment, wait_until
 
@@ -16,14 +17,6 @@ DIED = "worker died: another one starts"
 def pid_of(stage, worker: str) -> int:
     [pid] = [entry["pid"] for entry in stage.workers.logged("lease taken") if entry["worker"] == worker]
     return pid
-
-
-def is_gone(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    return False
 
 
 def ready(stage, times: int = 1) -> bool:
@@ -57,7 +50,7 @@ def test_a_signal_is_passed_on_and_no_other_worker_starts(stage, first):
     os.kill(node.popen.pid, first)
     assert 0 == node.popen.wait(30)
     assert ([], set(), []) == (stage.held(worker), stage.leases(), stage.workers.logged(DIED))
-    assert is_gone(pid_of(stage, worker))
+    assert not is_alive(pid_of(stage, worker))
 
 
 def test_a_second_signal_ends_at_once(stage):
@@ -71,7 +64,7 @@ def test_a_second_signal_ends_at_once(stage):
     assert node.is_running
     os.kill(node.popen.pid, signal.SIGTERM)
     assert 128 + signal.SIGTERM == node.popen.wait(30)
-    assert is_gone(pid_of(stage, worker))
+    assert not is_alive(pid_of(stage, worker))
 
 
 def test_a_worker_does_not_outlive_its_parent(stage):
@@ -83,7 +76,7 @@ def test_a_worker_does_not_outlive_its_parent(stage):
     stage.until(lambda: len(stage.held(worker)) >= 20 and ready(stage), "a worker in the middle of the bulk")
     pid = pid_of(stage, worker)
     stage.workers.kill(node)
-    stage.until(lambda: is_gone(pid) or stage.leases() == set(), "the worker to end", 30)
+    stage.until(lambda: not is_alive(pid) or stage.leases() == set(), "the worker to end", 30)
     assert (0, []) == (stage.counter("recovered"), stage.held(worker))
     stage.start_worker()
     stage.assert_true(names_of(orders))
