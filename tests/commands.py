@@ -7,7 +7,7 @@ from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from worker.process import PROJECT, Child
+from worker.ops.process import PROJECT, Child
 
 MINUTES = 60.0
 

@@ -7,13 +7,13 @@ from typing import Any
 
 from celery import Celery, signals
 
-from config.celery_options import celery_options
 from config.log import configure_logging
 from config.settings import ConfigurationError, Settings, load_settings
+from worker.consuming.celery_options import celery_options
+from worker.consuming.tasks import register
+from worker.consuming.transport import GatedDelivery
+from worker.ledger.check import redis_complaints
 from worker.runtime import Runtime
-from worker.startup import redis_complaints
-from worker.tasks import register
-from worker.transport import GatedDelivery
 
 __all__ = ["app", "settings"]
 

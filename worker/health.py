@@ -7,8 +7,8 @@ from typing import Any, Final, Self
 
 from celery import Celery
 
-from config.celery_options import celery_options
 from config.settings import ConfigurationError, Settings, load_settings
+from worker.consuming.celery_options import celery_options
 
 __all__ = ["Pinger"]
 

@@ -17,7 +17,7 @@ from celery.utils.nodenames import default_nodename, host_format
 
 from config.log import configure_logging
 from neo_cancel.messages import Lane
-from worker.respawn import keep_alive
+from worker.ops.respawn import keep_alive
 
 if TYPE_CHECKING:
     from celery import Celery

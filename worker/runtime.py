@@ -19,21 +19,21 @@ from neo_cancel.errors import InvalidOrderError
 from neo_cancel.ledger import backlog_key
 from neo_cancel.messages import WIRE_VERSION, CancelOrder, Lane, is_ucc
 from neo_cancel.plan import MAX_CHUNK_SIZE
-from worker.accounts import Accounts
-from worker.cancel import Canceller
-from worker.evidence import Evidence, ReadingPolicy
-from worker.hold import NOTHING, Hold
-from worker.job import Job
+from worker.accounts.accounts import Accounts
+from worker.dispatch.capacity import Room
 from worker.kotak.client import KotakClient, Timeouts
 from worker.kotak.gateway import Gateway
 from worker.kotak.transport import BrokerTransport
-from worker.lanes import LanePolicy, Lanes
-from worker.ledger_client import LedgerClient
-from worker.pace import SharedPace
-from worker.ports import Log
-from worker.recovery import Recovery, every
-from worker.requeuer import MOST_CRASHES, Requeuer
-from worker.room import Room
+from worker.ledger.client import LedgerClient
+from worker.ledger.hold import NOTHING, Hold
+from worker.ledger.rate import SharedPace
+from worker.ledger.recovery import Recovery, every
+from worker.ledger.requeuer import MOST_CRASHES, Requeuer
+from worker.orders.cancel import Canceller
+from worker.orders.evidence import Evidence, ReadingPolicy
+from worker.orders.job import Job
+from worker.orders.ports import Log
+from worker.orders.queue import LanePolicy, Lanes
 
 __all__ = ["Runtime"]
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from worker.process import PROJECT
+from worker.ops.process import PROJECT
 
 __all__ = ["Peer", "PeerError", "running_peer"]
 

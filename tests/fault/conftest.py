@@ -14,7 +14,7 @@ from neo_cancel.record import OrderRecord
 from tests.chaos.stage import Server, Workers, write_accounts
 from tests.fault.rig import Rig
 from tests.fault.truth import contradicts, status_for
-from worker.process import Child, wait_until
+from worker.ops.process import Child, wait_until
 from worker.sandbox.control import SandboxControl
 from worker.sandbox.process import running_sandbox
 

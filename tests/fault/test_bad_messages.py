@@ -10,8 +10,8 @@ import pytest
 from neo_cancel import CancelOrder, Status
 from neo_cancel.ledger import enqueue_call
 from tests.fault.rig import names_of
-from worker.commands import worker_command
-from worker.process import Child, child_environment
+from worker.ops.commands import worker_command
+from worker.ops.process import Child, child_environment
 
 
 def good_message(orders):
@@ -129,7 +129,7 @@ def test_a_message_of_thousands_of_orders_is_worked_on(stage):
 
 POISONED = """
 import os, sys
-from worker.cancel import Canceller
+from worker.orders.cancel import Canceller
 from worker.node import main
 
 begin = Canceller.begin

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from worker.process import PROJECT
+from worker.ops.process import PROJECT
 
 
 @pytest.mark.timeout(240)

@@ -21,8 +21,8 @@ from neo_cancel.exits import ExitCode
 from neo_cancel.intake import read_orders
 from neo_cancel.ledger import enqueue_call
 from tests.fault.rig import names_of
+from worker.consuming.transport import read
 from worker.runtime import Runtime
-from worker.transport import read
 
 SECRET = "eyJhbGciOiJIUzI1NiJ9.c2VjcmV0"
 NUMBER = "251015000123456"

@@ -9,7 +9,7 @@ import pytest
 
 from tests.commands import is_alive
 from tests.fault.rig import names_of
-from worker.process import PROJECT, Child, child_environment, wait_until
+from worker.ops.process import PROJECT, Child, child_environment, wait_until
 
 DIED = "worker died: another one starts"
 
@@ -85,7 +85,7 @@ def test_a_worker_does_not_outlive_its_parent(stage):
 SHORT_LIVED = """
 import sys
 from config.log import configure_logging
-from worker.respawn import keep_alive
+from worker.ops.respawn import keep_alive
 
 sys.exit(keep_alive(lambda: {work}, configure_logging("INFO")))
 """

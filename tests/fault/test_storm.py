@@ -8,7 +8,7 @@ from neo_cancel import CancelOrder
 from neo_cancel.record import Status
 from tests.fault.rig import Rig
 from tests.fault.truth import contradicts, status_for
-from worker.process import wait_until
+from worker.ops.process import wait_until
 from worker.sandbox.process import running_sandbox
 
 ORDERS, ACCOUNTS = 3000, 30

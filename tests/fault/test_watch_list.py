@@ -6,7 +6,7 @@ import redis
 from neo_cancel.ledger import WATCH, named_key
 from neo_cancel.record import OrderRecord, Status, split
 from tests.fault.rig import PATIENT, asked
-from worker.process import wait_until
+from worker.ops.process import wait_until
 
 THREE_DAYS_MS = 3 * 86_400_000
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.commands import MINUTES, children_of, clean_environment, is_alive, run
 from worker.demo.scenario import ACCOUNTS, KINDS, UNKNOWN_PER_ACCOUNT
-from worker.process import Child, wait_until
+from worker.ops.process import Child, wait_until
 
 pytestmark = pytest.mark.timeout(600)
 

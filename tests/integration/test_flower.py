@@ -4,8 +4,8 @@ import httpx
 import pytest
 
 from neo_cancel import CancelOrder, CancelProducer
-from worker.interruption import Interruption
-from worker.process import wait_until
+from worker.ops.interruption import Interruption
+from worker.ops.process import wait_until
 from worker.stack.accounts import open_accounts, write_accounts
 from worker.stack.parts import Stack
 

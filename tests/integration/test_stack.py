@@ -11,7 +11,7 @@ import pytest
 from config.settings import load_accounts
 from neo_cancel import CancelOrder, CancelProducer, Status
 from tests.commands import MINUTES, children_of, is_alive, run, running
-from worker.process import PROJECT, Child, ChildError
+from worker.ops.process import PROJECT, Child, ChildError
 from worker.sandbox.process import running_sandbox
 from worker.stack.accounts import is_of_sandbox, write_accounts
 

@@ -14,8 +14,8 @@ from neo_cancel.messages import Variety
 from neo_cancel.record import DEAD, Status
 from worker.kotak.order_book import OrderState, Row, read_page
 from worker.kotak.replies import MAX_RETRY_AFTER_SECONDS, Reply, parse_reply
+from worker.orders.verdict import Action, Case, Failure, Next, Sighting, at_deadline, judge, settle
 from worker.sandbox.presets import PRESETS
-from worker.verdict import Action, Case, Failure, Next, Sighting, at_deadline, judge, settle
 
 CHECKED = settings(deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None)
 SMALL = {

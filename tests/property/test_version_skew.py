@@ -12,8 +12,8 @@ from neo_cancel import CancelOrder, CancelProducer, Status
 from neo_cancel.ledger import enqueue_call, load_script, named_key
 from neo_cancel.record import OrderRecord, split
 from tests.property.test_ledger_machine import Worker
-from worker.job import Job
-from worker.transport import read
+from worker.consuming.transport import read
+from worker.orders.job import Job
 
 ORDER = CancelOrder(ucc="AB123", order_number="251015000123456", strategy="s1")
 NAME = "AB123:251015000123456"

@@ -7,15 +7,15 @@ from dataclasses import replace
 import pytest
 
 from neo_cancel.record import Header, Status
-from worker.backoff import CancelPolicy
-from worker.cancel import Canceller
-from worker.evidence import Evidence, ReadingPolicy
-from worker.job import Job
 from worker.kotak.order_book import BookPage, OrderState, Row
 from worker.kotak.replies import Reply
 from worker.kotak.session import NoSessionError
-from worker.lanes import LanePolicy, Lanes
-from worker.verdict import Failure
+from worker.orders.backoff import CancelPolicy
+from worker.orders.cancel import Canceller
+from worker.orders.evidence import Evidence, ReadingPolicy
+from worker.orders.job import Job
+from worker.orders.queue import LanePolicy, Lanes
+from worker.orders.verdict import Failure
 
 UCC, NUMBER, OTHER = "AB123", "260722000000001", "260722000000099"
 OK = Reply(200, ok=True, code="200")

@@ -6,7 +6,7 @@ import pytest
 
 from config.settings import Settings
 from tests.compose import PROJECT, MissingVariableError, environment, read_compose
-from worker.commands import flower_command, node_health_command, redis_arguments, sandbox_command, worker_command
+from worker.ops.commands import flower_command, node_health_command, redis_arguments, sandbox_command, worker_command
 
 COMPOSE = read_compose()
 SERVICES = COMPOSE["services"]

@@ -5,10 +5,10 @@ import math
 
 import pytest
 
-from worker.evidence import Evidence, Look, ReadingPolicy
 from worker.kotak.order_book import BookPage, OrderState, Row
 from worker.kotak.replies import Reply
-from worker.verdict import Sighting
+from worker.orders.evidence import Evidence, Look, ReadingPolicy
+from worker.orders.verdict import Sighting
 
 UCC = "AB123"
 FINE = Reply(200, ok=True)

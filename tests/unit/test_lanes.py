@@ -6,9 +6,9 @@ import time
 import pytest
 
 from neo_cancel.record import Header
-from worker.job import Job
-from worker.lanes import LanePolicy, Lanes
-from worker.verdict import Action, Verdict
+from worker.orders.job import Job
+from worker.orders.queue import LanePolicy, Lanes
+from worker.orders.verdict import Action, Verdict
 
 
 class Gate:

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from neo_cancel.messages import CHUNK_SIZE
-from worker.room import Room
+from worker.dispatch.capacity import Room
 
 
 class World:

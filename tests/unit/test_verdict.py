@@ -5,7 +5,7 @@ import pytest
 from neo_cancel.record import Status
 from worker.kotak.order_book import OrderState, Row
 from worker.kotak.replies import Reply
-from worker.verdict import (
+from worker.orders.verdict import (
     CONTRADICTIONS,
     GRACE_SECONDS,
     MISSING_LOOKS,

@@ -19,8 +19,8 @@ from neo_cancel import BulkHandle, CancelProducer, NeoCancelError, OrderHandle, 
 from neo_cancel.messages import Lane
 from worker.demo.report import Outcome, Report
 from worker.demo.scenario import ACCOUNTS, DemoOrder, create_orders
-from worker.interruption import InterruptedRunError, Interruption
-from worker.process import ChildError
+from worker.ops.interruption import InterruptedRunError, Interruption
+from worker.ops.process import ChildError
 from worker.sandbox.control import SandboxControl, SandboxError
 from worker.stack.accounts import write_accounts
 from worker.stack.parts import Stack, StackRedisError

@@ -1,11 +1,11 @@
 """The broker as the rest of the worker sees it: an account's calls, its session kept inside."""
 
-from worker.job import Job
 from worker.kotak.client import KotakClient, MaybeSentError, NotSentError, TransportError
 from worker.kotak.order_book import BookPage
 from worker.kotak.replies import Reply
 from worker.kotak.session import NoSessionError, Session, Sessions
-from worker.verdict import Action, Failure, judge
+from worker.orders.job import Job
+from worker.orders.verdict import Action, Failure, judge
 
 __all__ = ["Gateway"]
 

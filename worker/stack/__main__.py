@@ -12,11 +12,11 @@ from neo_cancel.connection import shown_url
 from neo_cancel.errors import InvalidOrderError
 from neo_cancel.messages import Lane
 from worker.embedded import DEFAULT_PORT
-from worker.interruption import InterruptedRunError, Interruption
-from worker.process import ChildError
+from worker.ledger.check import redis_complaints
+from worker.ops.interruption import InterruptedRunError, Interruption
+from worker.ops.process import ChildError
 from worker.stack.accounts import is_of_sandbox, open_accounts, write_accounts
 from worker.stack.parts import Stack, StackRedisError
-from worker.startup import redis_complaints
 
 __all__ = ["ExitCode", "main"]
 

@@ -11,7 +11,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from neo_cancel.ledger import COUNTERS, PARKED, PARKED_KEPT
 from neo_cancel.messages import TASK_NAME, WIRE_VERSION
-from worker.parked import parked_entry
+from worker.ledger.dead_letter import parked_entry
 
 __all__ = ["GatedDelivery", "GatedSentinelTransport", "GatedTransport", "read"]
 

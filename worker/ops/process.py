@@ -14,8 +14,8 @@ from typing import Final, cast
 from config.settings import Settings
 from neo_cancel.connection import connect
 from neo_cancel.ledger import WORKERS
-from worker.commands import worker_command
 from worker.health import Pinger
+from worker.ops.commands import worker_command
 
 __all__ = [
     "PROJECT",
@@ -28,7 +28,7 @@ __all__ = [
     "wait_until",
 ]
 
-PROJECT: Final = Path(__file__).parents[1]
+PROJECT: Final = Path(__file__).parents[2]
 """The folder from which every command line works."""
 
 TAIL_LINES: Final = 15

@@ -41,7 +41,7 @@ def celery_options(settings: Settings) -> dict[str, Any]:
         "broker_read_url": url,
         "broker_write_url": url,
         "broker_transport_options": transport,
-        "broker_transport": f"worker.transport:{'GatedSentinelTransport' if master else 'GatedTransport'}",
+        "broker_transport": f"worker.consuming.transport:{'GatedSentinelTransport' if master else 'GatedTransport'}",
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
         "broker_channel_error_retry": True,

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from worker.alarm import Alarm
 from worker.kotak.order_book import BookPage, Row
-from worker.verdict import Sighting
+from worker.orders.deadline import Alarm
+from worker.orders.verdict import Sighting
 
 __all__ = ["Evidence", "Look", "ReadingPolicy", "Reads"]
 

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 
 from neo_cancel.ledger import ScriptCall
-from worker.ledger_client import LedgerClient
-from worker.ports import Log
+from worker.ledger.client import LedgerClient
+from worker.orders.ports import Log
 
 __all__ = ["SharedPace"]
 

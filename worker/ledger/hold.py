@@ -27,10 +27,10 @@ from neo_cancel.ledger import (
 )
 from neo_cancel.messages import CancelOrder, Lane, new_id
 from neo_cancel.record import Status
-from worker.job import Job
-from worker.ledger_client import LedgerClient
-from worker.ports import Log
-from worker.requeuer import Requeuer
+from worker.ledger.client import LedgerClient
+from worker.ledger.requeuer import Requeuer
+from worker.orders.job import Job
+from worker.orders.ports import Log
 
 __all__ = ["NOTHING", "Hold"]
 

@@ -6,8 +6,8 @@ from typing import Final
 
 from tenacity import RetryCallState, wait_random_exponential
 
-from worker.job import Job
-from worker.verdict import Verdict
+from worker.orders.job import Job
+from worker.orders.verdict import Verdict
 
 __all__ = ["LEAST_WAIT", "Backoff", "CancelPolicy"]
 

@@ -12,8 +12,8 @@ from redis.exceptions import NoScriptError, OutOfMemoryError, ReadOnlyError, Red
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from neo_cancel.ledger import COUNTERS, PARKED, PARKED_KEPT, ScriptCall, load_script
-from worker.parked import parked_entry
-from worker.ports import Log
+from worker.ledger.dead_letter import parked_entry
+from worker.orders.ports import Log
 
 if TYPE_CHECKING:
     import redis.asyncio

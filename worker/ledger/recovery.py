@@ -8,10 +8,10 @@ from redis.exceptions import RedisError
 
 from neo_cancel.ledger import COUNTERS, RECOVERY, WORKERS, ScriptCall, front_key, queued_key
 from neo_cancel.messages import Lane
-from worker.hold import Hold
-from worker.ledger_client import LedgerClient
-from worker.ports import Log
-from worker.requeuer import Requeuer
+from worker.ledger.client import LedgerClient
+from worker.ledger.hold import Hold
+from worker.ledger.requeuer import Requeuer
+from worker.orders.ports import Log
 
 __all__ = ["Recovery"]
 

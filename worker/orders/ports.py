@@ -3,9 +3,9 @@
 from typing import Any, Protocol
 
 from neo_cancel.record import Status
-from worker.job import Job
 from worker.kotak.replies import Reply
-from worker.verdict import Failure
+from worker.orders.job import Job
+from worker.orders.verdict import Failure
 
 __all__ = ["Broker", "Log", "Notes"]
 

@@ -17,9 +17,9 @@ from neo_cancel.ledger import (
 )
 from neo_cancel.messages import CHUNK_SIZE
 from neo_cancel.record import Status
-from worker.job import Job
-from worker.ledger_client import LedgerClient
-from worker.ports import Log
+from worker.ledger.client import LedgerClient
+from worker.orders.job import Job
+from worker.orders.ports import Log
 
 __all__ = ["MOST_CRASHES", "Requeuer"]
 

@@ -9,14 +9,14 @@ from typing import Any, Final
 from tenacity import AsyncRetrying, RetryCallState, retry_if_result
 
 from neo_cancel.record import Status
-from worker.backoff import LEAST_WAIT, Backoff, CancelPolicy
-from worker.evidence import Evidence, Look
-from worker.job import Job
 from worker.kotak.order_book import OrderState, Row
 from worker.kotak.session import NoSessionError
-from worker.lanes import Lanes
-from worker.ports import Broker, Log, Notes
-from worker.verdict import (
+from worker.orders.backoff import LEAST_WAIT, Backoff, CancelPolicy
+from worker.orders.evidence import Evidence, Look
+from worker.orders.job import Job
+from worker.orders.ports import Broker, Log, Notes
+from worker.orders.queue import Lanes
+from worker.orders.verdict import (
     IP_MISMATCH,
     MISSING_LOOKS,
     Action,
@@ -405,7 +405,7 @@ class Canceller:
                 code=verdict.code,
                 text=verdict.text,
                 variety=job.variety,
-                to_do="find out what it means and add it to worker/verdict.py; until then orders that get it are read",
+                to_do="find out what it means and add it to worker/orders/verdict.py; until then orders that get it are read",
             )
 
     def _report(self, job: Job) -> None:

@@ -9,9 +9,9 @@ from functools import partial
 from itertools import count
 from typing import Final, Protocol
 
-from worker.alarm import Alarm
-from worker.job import Job
-from worker.verdict import Verdict
+from worker.orders.deadline import Alarm
+from worker.orders.job import Job
+from worker.orders.verdict import Verdict
 
 __all__ = ["LanePolicy", "Lanes", "Pace"]
 

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from config.settings import Account, ConfigurationError, Settings, load_accounts
 from neo_cancel.record import Status
-from worker.backoff import CancelPolicy
 from worker.kotak.session import NoSessionError, Session
-from worker.ports import Log
+from worker.orders.backoff import CancelPolicy
+from worker.orders.ports import Log
 
 __all__ = ["Accounts"]
 

@@ -1,0 +1,1 @@
+"""What this process knows of the client accounts: sessions, rates, policies."""

@@ -1,0 +1,1 @@
+"""Celery: how a message reaches this process."""

@@ -1,0 +1,1 @@
+"""What this process takes: from a message to orders in hand."""

@@ -1,0 +1,1 @@
+"""Processes: command lines, children, signals."""
