@@ -85,7 +85,7 @@ class Hold:
         return time.monotonic() < self._valid_until
 
     @property
-    def may_bury(self) -> bool:
+    def may_reap(self) -> bool:
         """The ledger has been there for a whole lease: a worker whose lease ran out meanwhile had its chance to renew it."""
         return self.is_valid and time.monotonic() - self._steady_since >= self._lease_seconds
 

@@ -39,7 +39,7 @@ class Recovery:
         lock_ms = int(self._pass_seconds * 900)
         if not await self._ledger.redis.set(RECOVERY, self._hold.worker, nx=True, px=lock_ms):
             return 0
-        recovered = await self._from_dead_workers() if self._hold.may_bury else 0
+        recovered = await self._from_dead_workers() if self._hold.may_reap else 0
         for lane in Lane:
             recovered += await self._from_lost_messages(lane)
         if recovered:
