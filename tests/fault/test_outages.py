@@ -12,7 +12,7 @@ from worker.embedded import free_port
 RESTARTS = 5
 
 
-def insist(producer, orders, accepted):
+def retry_until_available(producer, orders, accepted):
     """Enqueue until it is accepted; note when."""
     while True:
         try:

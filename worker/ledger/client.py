@@ -56,7 +56,7 @@ class LedgerClient:
                 await self.redis.script_load(load_script(call.script).text)
                 return cast("Any", await self.redis.execute_command(*call.command))  # type: ignore[no-untyped-call]
 
-        return await self.insist(run)
+        return await self.retry_until_available(run)
 
     async def call_all(self, calls: Sequence[ScriptCall]) -> list[Any]:
         """Run scripts one after the other, their answers read together; otherwise like `call`."""
@@ -75,9 +75,9 @@ class LedgerClient:
                     raise answer
             return answers
 
-        return cast("list[Any]", await self.insist(run))
+        return cast("list[Any]", await self.retry_until_available(run))
 
-    async def insist(self, step: Callable[[], Awaitable[Any]]) -> Any:
+    async def retry_until_available(self, step: Callable[[], Awaitable[Any]]) -> Any:
         """Wait for a server that is away, full or read-only: with jitter, for as long as it takes."""
         tries = 0
         while True:

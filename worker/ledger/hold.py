@@ -245,7 +245,7 @@ class Hold:
                 pipeline.expire(taken_key(self.worker), 60)
                 await pipeline.execute()
 
-        await self._ledger.insist(write)
+        await self._ledger.retry_until_available(write)
 
     async def leave_backlogs(self, backlogs: Iterable[str]) -> None:
         """Say that nobody works on these backlogs: another worker need not wait until it worries."""
