@@ -184,7 +184,7 @@ class Runtime:
             ledger, self.hold, requeuer, pass_seconds=_PASS_SECONDS, pickup_seconds=_PICKUP_SECONDS, log=log
         )
         self._keep_doing(settings.lease / 3, self._heartbeat)
-        self._keep_doing(settings.lease / 12, self._vouch)
+        self._keep_doing(settings.lease / 12, self._clear_suspects)
         self._keep_doing(_PASS_SECONDS, self._recovery.run_pass)
         self._keep_doing(_WATCH_SECONDS, self._watch)
         # Not with the heartbeat: thousands of them to write would hold it up, and the lease would run out.
@@ -200,9 +200,9 @@ class Runtime:
                 job.lane = job.document["lane"] = Lane.RISK.value
                 self.lanes.of(job.ucc).hurry(job.order_number)
 
-    async def _vouch(self) -> None:
+    async def _clear_suspects(self) -> None:
         if not self._probation.locked():  # who is on probation is vouched for when that is over
-            await self.hold.vouch()
+            await self.hold.clear_suspects()
 
     async def _work_ahead(self, message_id: str, chunk: dict[str, Any]) -> dict[str, Any]:
         try:

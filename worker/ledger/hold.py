@@ -229,7 +229,7 @@ class Hold:
             if worker == self.worker:
                 self._lose()
 
-    async def vouch(self) -> None:
+    async def clear_suspects(self) -> None:
         """Say that what was taken so far did not kill this worker: fewer are suspected when something else does."""
         if self._has_taken:
             self._has_taken = False

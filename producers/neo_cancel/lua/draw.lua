@@ -3,7 +3,7 @@
 -- KEYS[1]  what this worker holds                           set
 -- KEYS[2]  the account's backlog in a lane                  list
 -- KEYS[3]  the backlogs (score: when to worry, ms)          sorted set
--- KEYS[4]  what this worker took since it last vouched for it   list
+-- KEYS[4]  what this worker took since it last cleared its suspects   list
 -- ARGV[1]  the worker's id
 -- ARGV[2]  how many to take at most; 0 says only that work goes on
 -- ARGV[3]  how long until somebody should worry, ms

@@ -2,7 +2,7 @@
 --
 -- KEYS[1]  what this worker holds                           set
 -- KEYS[2]  the watch list (score: next look, ms)            sorted set
--- KEYS[3]  what this worker took since it last vouched for it   list
+-- KEYS[3]  what this worker took since it last cleared its suspects   list
 -- ARGV[1]  the worker's id
 -- ARGV[2]  how many to take at most
 --
