@@ -159,7 +159,7 @@ class _Connection(asyncio.Protocol):
         self._content: list[bytes] = []
         self._has_headers = self._is_spoilt = False
         self._heard_at = self._idle_since = 0.0
-        self._alarm: asyncio.TimerHandle | None = None
+        self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See asyncio.Protocol."""
@@ -180,16 +180,16 @@ class _Connection(asyncio.Protocol):
         self._headers, self._content, self._has_headers = [], [], False
         self._is_spoilt = True  # until the reply is whole
         self._heard_at = self._loop.time()
-        self._alarm = None
+        self._timer = None
         if read_seconds is not None:
-            self._alarm = self._loop.call_later(read_seconds, self._look_at_clock, read_seconds)
+            self._timer = self._loop.call_later(read_seconds, self._look_at_clock, read_seconds)
         self._transport.write(request)
         try:
             return await self._reply
         finally:
             self._reply = None
-            if self._alarm is not None:
-                self._alarm.cancel()
+            if self._timer is not None:
+                self._timer.cancel()
 
     def abort(self) -> None:
         """Close at once."""
@@ -198,7 +198,7 @@ class _Connection(asyncio.Protocol):
     def _look_at_clock(self, read_seconds: float) -> None:
         left = self._heard_at + read_seconds - self._loop.time()
         if left > 0:
-            self._alarm = self._loop.call_later(left, self._look_at_clock, read_seconds)
+            self._timer = self._loop.call_later(left, self._look_at_clock, read_seconds)
             return
         self._fail(httpx.ReadTimeout("no byte came in time"))
 

@@ -5,12 +5,12 @@ import math
 from collections.abc import Callable
 from typing import Final
 
-__all__ = ["Alarm"]
+__all__ = ["DeadlineTimer"]
 
 _LEAST_PAUSE_SECONDS: Final = 0.005
 
 
-class Alarm:
+class DeadlineTimer:
     """Calls `ring` when the earliest of the times it was set to has come; `ring` answers the next one, inf for none.
 
     Times are seconds by the loop's clock.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from worker.kotak.order_book import BookPage, Row
-from worker.orders.deadline import Alarm
+from worker.orders.deadline import DeadlineTimer
 from worker.orders.verdict import Sighting
 
 __all__ = ["Evidence", "Look", "ReadingPolicy", "Reads"]
@@ -128,7 +128,7 @@ class _Account:
         self._wake = asyncio.Event()
         self._slots = asyncio.Semaphore(policy.at_once)
         self._reading: dict[asyncio.Task[None], list[_Waiter]] = {}
-        self._alarm = Alarm(self._expire)
+        self._timer = DeadlineTimer(self._expire)
         self._loop_task: asyncio.Task[None] | None = None
         self._next_read_at = 0.0
         self._is_readable = False
@@ -137,7 +137,7 @@ class _Account:
         asked_at = asyncio.get_running_loop().time()
         waiter = _Waiter(order_number, tell, asked_at, until, patient, thorough)
         self._waiters.append(waiter)
-        self._alarm.set(until)
+        self._timer.set(until)
         if self._loop_task is None or self._loop_task.done():
             self._loop_task = asyncio.create_task(self._read_while_needed())
         elif not patient or len(self._waiters) >= self._policy.crowd:
@@ -149,7 +149,7 @@ class _Account:
             waiter.tell = None
 
     def close(self) -> None:
-        self._alarm.cancel()
+        self._timer.cancel()
         for task in (self._loop_task, *self._reading):
             if task is not None:
                 task.cancel()

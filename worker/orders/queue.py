@@ -9,7 +9,7 @@ from functools import partial
 from itertools import count
 from typing import Final, Protocol
 
-from worker.orders.deadline import Alarm
+from worker.orders.deadline import DeadlineTimer
 from worker.orders.job import Job
 from worker.orders.verdict import Verdict
 
@@ -147,7 +147,7 @@ class _Lane:
         self._ucc, self._pace, self._policy, self._clock = ucc, pace, policy, clock
         self._is_entitled, self._places = is_entitled, places
         self._heap: list[tuple[int, float, int, Job, Tell]] = []
-        self._alarm = Alarm(self._expire)
+        self._timer = DeadlineTimer(self._expire)
         self._arrivals = count()
         self._in_flight = 0
         self._last_call_ended = 0.0
@@ -197,7 +197,7 @@ class _Lane:
     def close(self) -> None:
         """See Lanes.close."""
         self._is_closed = True
-        self._alarm.cancel()
+        self._timer.cancel()
         while self._heap:
             *_, job, tell = heapq.heappop(self._heap)
             tell(job, None)
@@ -218,7 +218,7 @@ class _Lane:
             tell(job, loop.time())
         else:
             self._push(job, tell)
-            self._alarm.set(self._loop_time_of(job.deadline_at))
+            self._timer.set(self._loop_time_of(job.deadline_at))
             if self._pacer is None or self._pacer.done():
                 self._pacer = asyncio.create_task(self._give_turns())
             # Who sleeps until the next send is allowed is woken by nothing less than a more urgent order.
