@@ -201,7 +201,7 @@ class Runtime:
                 self.lanes.of(job.ucc).hurry(job.order_number)
 
     async def _clear_suspects(self) -> None:
-        if not self._probation.locked():  # who is on probation is vouched for when that is over
+        if not self._probation.locked():  # suspects on probation are cleared when that is over
             await self.hold.clear_suspects()
 
     async def _work_ahead(self, message_id: str, chunk: dict[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 -- KEYS[1]  the workers (score: lease ends, ms)              sorted set
 -- ARGV[1]  how many orders to answer at most
 --
--- Answers {worker, suspects, name...}, or nothing: the first so many names are suspects, taken and not vouched for. Where
+-- Answers {worker, suspects, name...}, or nothing: the first so many names are suspects, taken since it last cleared its suspects. Where
 -- earlier deaths point at some of them, only those that most deaths point at. The lease is marked as lost for good (score 0)
 -- in the same step.
 local time = redis.call('TIME')
