@@ -259,7 +259,7 @@ class Hold:
         if job.is_watched:  # it has ended, and keeps saying how
             return
         job.status = status
-        job.say(waiting_for=waiting_for)
+        job.update(waiting_for=waiting_for)
         if job not in self._noted_before:
             self._noted[job] = None
 

@@ -90,7 +90,7 @@ class Requeuer:
             job.status = Status.UNKNOWN
             job.crashes += 1
             job.doubt()
-            job.say(
+            job.update(
                 text=f"parked: {job.crashes} workers died when they took it",
                 waiting_for=None,
                 final_at=self._ledger.now(),

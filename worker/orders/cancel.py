@@ -167,7 +167,7 @@ class Canceller:
     def _fail(self, job: Job, error: Exception) -> None:
         self._log.error("internal error", order=job.name, error=repr(error), to_do="report it; the order is watched")
         job.status = Status.UNKNOWN
-        job.say(text=f"internal error: {type(error).__name__}", final_at=self._clock())
+        job.update(text=f"internal error: {type(error).__name__}", final_at=self._clock())
         self._ended(job)
 
     async def _watch(self, job: Job, *, may_send: bool) -> None:
@@ -204,7 +204,7 @@ class Canceller:
             await self._pause(course, case.looks + 1)
         if decision.status is None or decision.status in MAY_WORK:
             return False
-        job.say(first_final_at=job.document.get("final_at"))
+        job.update(first_final_at=job.document.get("final_at"))
         self._conclude(course, decision)
         return True
 
@@ -224,7 +224,7 @@ class Canceller:
             facts |= {"filled_quantity": row.filled_quantity, "unfilled_quantity": row.unfilled_quantity}
             if row.state in (OrderState.NOT_CANCELLED, OrderState.GONE) and row.reason:
                 facts["text"] = row.reason
-        job.say(**facts)
+        job.update(**facts)
         self._report(job)
 
     async def _decide(self, course: _Course, step: Next, granted_at: float | None) -> Decision | None:
@@ -281,9 +281,9 @@ class Canceller:
         decision = settle(case, look.sighting, now=self._clock(), window_seconds=course.policy.window)
         row = look.sighting
         if isinstance(row, Row):
-            job.say(verified_by=look.source)
+            job.update(verified_by=look.source)
             if row.state is OrderState.NOT_CANCELLED:
-                job.say(text=row.reason)
+                job.update(text=row.reason)
                 self._log.info("cancel refused by the exchange", order=job.name, reason=row.reason)
             is_over = decision.next is Next.FINISH and decision.status not in (Status.REFUSED, Status.BLOCKED)
             if not is_over and job.correct(row):
@@ -364,11 +364,11 @@ class Canceller:
         except NoSessionError:
             job.attempts -= 1
             job.first_sent_at = None if is_first else job.first_sent_at
-            job.say(text=_NO_SESSION.text)
+            job.update(text=_NO_SESSION.text)
             return _NO_SESSION
         verdict = judge(answer, variety=job.variety)
         is_fine = verdict.action is Action.ACKNOWLEDGED
-        job.say(
+        job.update(
             code=None if is_fine else verdict.code, text=None if is_fine else verdict.text, answered_at=self._clock()
         )
         if answer is Failure.NOT_SENT and is_first:

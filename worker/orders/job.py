@@ -81,7 +81,7 @@ class Job:
         if self.first_sent_at is None:
             self.first_sent_at = self.enqueued_ms / 1000
 
-    def say(self, **facts: Any) -> None:
+    def update(self, **facts: Any) -> None:
         """Put facts into the document; None and False are left out, as the ledger's defaults."""
         for name, value in facts.items():
             if value is None or value is False:
@@ -103,13 +103,13 @@ class Job:
             ):
                 corrected.append(field)
         if corrected:
-            self.say(variety=self.variety, amo=self.amo, trading_symbol=self.trading_symbol)
+            self.update(variety=self.variety, amo=self.amo, trading_symbol=self.trading_symbol)
             self.document["corrected"] = sorted({*self.document.get("corrected", ()), *corrected})
         return bool(corrected)
 
     def encode(self, owner: str | None) -> bytes:
         """Write the record: `owner` None lets the order go, a worker's id keeps it."""
-        self.say(attempts=self.attempts or None, first_sent_at=self.first_sent_at)
+        self.update(attempts=self.attempts or None, first_sent_at=self.first_sent_at)
         header = Header(
             self.status, self.fence, owner, self.enqueued_ms, self.maybe_sent or self.attempts > 0, self.crashes
         )
