@@ -83,8 +83,8 @@ def row(state, *, changed_at=None):
     return Row("260722000000001", state, str(state), "regular", False, "TCS-EQ", 0, 10, None, changed_at)
 
 
-def case(stand=None, variety="regular", **known):
-    return Case(variety, stand=stand, stood_at=NOW, first_sent_at=NOW - 1, **known)
+def case(reply_status=None, variety="regular", **known):
+    return Case(variety, reply_status=stand, replied_at=NOW, first_sent_at=NOW - 1, **known)
 
 
 def looked_at(known, seen):
@@ -252,7 +252,7 @@ def test_a_refusal_to_listen_changes_nothing(action):
     known = Case("regular")
     known.take(Verdict(ACK), NOW)
     known.take(Verdict(action), NOW + 1)
-    assert (Status.CANCELLED, NOW) == (known.stand, known.stood_at)
+    assert (Status.CANCELLED, NOW) == (known.stand, known.replied_at)
 
 
 def test_a_new_attempt_starts_a_new_count_of_looks():

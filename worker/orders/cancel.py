@@ -239,12 +239,12 @@ class Canceller:
                 granted_at = None
                 if verdict is _NO_SESSION:
                     return Decision(Next.FINISH, Status.UNKNOWN if case.unsure else Status.BLOCKED)
-                if not policy.verify and case.stand is not None:
-                    return Decision(Next.FINISH, case.stand)
-                step = Next.LOOK if case.stand is not None or case.unsure or case.objections else Next.SEND
+                if not policy.verify and case.reply_status is not None:
+                    return Decision(Next.FINISH, case.reply_status)
+                step = Next.LOOK if case.reply_status is not None or case.unsure or case.objections else Next.SEND
                 continue
             # Only a fresh acknowledgement may wait for the crowd: everything else is in doubt.
-            if case.stand is Status.CANCELLED and case.looks == 0:
+            if case.reply_status is Status.CANCELLED and case.looks == 0:
                 return None
             if case.looks:
                 await self._pause(course, case.looks)
@@ -288,7 +288,7 @@ class Canceller:
             is_over = decision.next is Next.FINISH and decision.status not in (Status.REFUSED, Status.BLOCKED)
             if not is_over and job.correct(row):
                 self._log.info("request corrected by the book", order=job.name, corrected=job.document["corrected"])
-                case.variety, case.stand, case.last, case.objections = job.variety, None, None, 0
+                case.variety, case.reply_status, case.last, case.objections = job.variety, None, None, 0
                 return Decision(Next.SEND)
         return decision
 
@@ -439,7 +439,7 @@ def _is_open(case: Case, *, may_send: bool) -> bool:
     if isinstance(case.seen, Row) and case.seen.state is not OrderState.CANCEL_PENDING and may_send:
         return True  # an exit is sent after a second look only
     is_nowhere = case.seen in (Sighting.MISSING, Sighting.NO_DATA) and case.blind_looks <= MISSING_LOOKS
-    return case.stand is Status.CANCELLED or is_nowhere
+    return case.reply_status is Status.CANCELLED or is_nowhere
 
 
 def _last_verdict(state: RetryCallState) -> Verdict:

@@ -161,7 +161,7 @@ class Sighting(StrEnum):
 class Case:
     """What is known about one order's cancel, the memory that decisions rest on. Times are seconds since the epoch.
 
-    `stand` is the status that the broker's last definite reply amounts to, None while there is none: it counts when the
+    `reply_status` is the status that the broker's last definite reply amounts to, None while there is none: it counts when the
     book cannot be read. `unsure`: some cancel of ours may have acted without our knowing. `objections` counts replies
     that said no in a way the book must explain. `missing` counts looks in a row that found a readable book without the
     order, `blind_looks` those in a row that showed no row at all. `looks` and `confirmed_working` count since the last
@@ -170,8 +170,8 @@ class Case:
     """
 
     variety: str
-    stand: Status | None = None
-    stood_at: float = 0.0
+    reply_status: Status | None = None
+    replied_at: float = 0.0
     unsure: bool = False
     first_sent_at: float | None = None
     objections: int = 0
@@ -189,15 +189,15 @@ class Case:
         self.contradicted = False
         self.last = verdict.action
         self.objections += verdict.action is Action.UNCLEAR
-        stand = _STANDS.get(verdict.action)
+        reply_status = _REPLY_STATUS.get(verdict.action)
         if verdict.action is Action.UNCLEAR and self.unsure:
-            stand = None  # an earlier cancel may have worked: this is what its success looks like
+            reply_status = None  # an earlier cancel may have worked: this is what its success looks like
         self.unsure |= verdict.may_have_acted or verdict.action is Action.ACKNOWLEDGED
-        if stand is not None or verdict.may_have_acted or verdict.action is Action.UNCLEAR:
-            self.stand, self.stood_at = stand, now
+        if reply_status is not None or verdict.may_have_acted or verdict.action is Action.UNCLEAR:
+            self.reply_status, self.replied_at = reply_status, now
 
 
-_STANDS: Final = {
+_REPLY_STATUS: Final = {
     Action.ACKNOWLEDGED: Status.CANCELLED,
     Action.REFUSED: Status.REFUSED,
     Action.UNCLEAR: Status.REFUSED,
@@ -243,25 +243,25 @@ def settle(case: Case, sighting: Row | Sighting, *, now: float, window_seconds: 
     case.blind_looks += 1
     if sighting is Sighting.MISSING:
         case.missing += 1
-        if case.missing >= MISSING_LOOKS and case.stand is not Status.CANCELLED and _has_other_evidence(case):
+        if case.missing >= MISSING_LOOKS and case.reply_status is not Status.CANCELLED and _has_other_evidence(case):
             return Decision(Next.FINISH, Status.NOT_FOUND, verified=True)
-    if case.stand is Status.CANCELLED and case.contradicted:
+    if case.reply_status is Status.CANCELLED and case.contradicted:
         return _SEND_AGAIN if _may_repeat(case, now) else _LOOK_AGAIN
-    if case.stand is not None:
-        if now - case.stood_at >= window_seconds:
-            return Decision(Next.FINISH, case.stand)
+    if case.reply_status is not None:
+        if now - case.replied_at >= window_seconds:
+            return Decision(Next.FINISH, case.reply_status)
         return _LOOK_AGAIN
     # Nothing definite was ever heard. A regular cancel may be repeated, and its reply is evidence; an exit may not.
     return _SEND_AGAIN if case.variety == Variety.REGULAR else _LOOK_AGAIN
 
 
 def _may_repeat(case: Case, now: float) -> bool:
-    return case.variety == Variety.REGULAR and case.confirmed_working > 0 and now - case.stood_at >= GRACE_SECONDS
+    return case.variety == Variety.REGULAR and case.confirmed_working > 0 and now - case.replied_at >= GRACE_SECONDS
 
 
 def _has_other_evidence(case: Case) -> bool:
     """Tell a missing order from a book that lacks it: the broker said no, too, or may not be asked by a second exit."""
-    return case.objections > 0 or case.stand is Status.REFUSED or case.variety != Variety.REGULAR
+    return case.objections > 0 or case.reply_status is Status.REFUSED or case.variety != Variety.REGULAR
 
 
 def _settle_row(case: Case, row: Row, now: float) -> Decision:
@@ -285,7 +285,7 @@ def _settle_row(case: Case, row: Row, now: float) -> Decision:
 
 def _whose_cancel(case: Case, row: Row) -> Status:
     """Tell our cancel from somebody else's: by the broker's "Ok", or by when the order changed."""
-    if case.stand is Status.CANCELLED:
+    if case.reply_status is Status.CANCELLED:
         return Status.CANCELLED
     if not case.unsure:
         return Status.ALREADY_CANCELLED
@@ -295,15 +295,15 @@ def _whose_cancel(case: Case, row: Row) -> Status:
 
 
 def _settle_working(case: Case, now: float) -> Decision:
-    if case.stand is Status.BLOCKED:
+    if case.reply_status is Status.BLOCKED:
         return Decision(Next.FINISH, Status.BLOCKED, verified=True)
     if case.objections >= CONTRADICTIONS or case.last is Action.REFUSED:
         return Decision(Next.FINISH, Status.REFUSED, verified=True)
-    if case.stand is Status.REFUSED:
+    if case.reply_status is Status.REFUSED:
         return _SEND_AGAIN
-    if case.stand is Status.CANCELLED:
+    if case.reply_status is Status.CANCELLED:
         # Acknowledged and not gone yet: the exchange may need a moment. "not cancelled" may be an older attempt's.
-        return _SEND_AGAIN if now - case.stood_at >= GRACE_SECONDS else _LOOK_AGAIN
+        return _SEND_AGAIN if now - case.replied_at >= GRACE_SECONDS else _LOOK_AGAIN
     if case.variety == Variety.REGULAR or case.confirmed_working >= MISSING_LOOKS:
         return _SEND_AGAIN
     return _LOOK_AGAIN
@@ -313,10 +313,10 @@ def at_deadline(case: Case) -> Decision:
     """Decide when time is up: evidence, else the broker's word, else nothing is claimed."""
     if isinstance(case.seen, Row) and case.seen.state is OrderState.NOT_CANCELLED:
         return Decision(Next.FINISH, Status.REFUSED, verified=True)
-    if case.stand is Status.CANCELLED and case.contradicted:
+    if case.reply_status is Status.CANCELLED and case.contradicted:
         return Decision(Next.FINISH, Status.UNKNOWN)
-    if case.stand is not None:
-        return Decision(Next.FINISH, case.stand)
+    if case.reply_status is not None:
+        return Decision(Next.FINISH, case.reply_status)
     if case.unsure or case.objections:
         return Decision(Next.FINISH, Status.UNKNOWN)
     return Decision(Next.FINISH, Status.EXPIRED)
