@@ -14,7 +14,7 @@ from neo_cancel.messages import Variety
 from neo_cancel.record import DEAD, Status
 from worker.kotak.order_book import OrderState, Row, read_page
 from worker.kotak.replies import MAX_RETRY_AFTER_SECONDS, Reply, parse_reply
-from worker.orders.verdict import Action, Case, Failure, Next, Sighting, at_deadline, judge, settle
+from worker.orders.verdict import Action, Case, Failure, Next, Finding, at_deadline, judge, settle
 from worker.sandbox.presets import PRESETS
 
 CHECKED = settings(deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None)
@@ -196,7 +196,7 @@ rows = st.builds(
     reason=st.none(),
     changed_at=st.none() | st.floats(0, 200),
 )
-steps = st.lists(st.one_of(replies, st.sampled_from(Failure), rows, st.sampled_from(Sighting)), max_size=12)
+steps = st.lists(st.one_of(replies, st.sampled_from(Failure), rows, st.sampled_from(Finding)), max_size=12)
 DEAD_STATES = {OrderState.CANCELLED, OrderState.FILLED, OrderState.GONE}
 
 
@@ -208,7 +208,7 @@ def test_no_history_makes_an_order_dead_without_evidence(variety, was_crashed, h
     was_acknowledged = False
     for at, step in enumerate(history):
         now = 100.0 + at
-        if not isinstance(step, Row | Sighting):
+        if not isinstance(step, Row | Finding):
             verdict = judge(step, variety=variety)
             was_acknowledged |= verdict.action is Action.ACKNOWLEDGED
             case.take(verdict, now)
@@ -220,7 +220,7 @@ def test_no_history_makes_an_order_dead_without_evidence(variety, was_crashed, h
             assert is_dead_row or (decision.status is Status.CANCELLED and was_acknowledged and not decision.verified)
         assert not is_dead_row or decision.status in DEAD
         if decision.status is Status.NOT_FOUND:
-            assert step is Sighting.MISSING
+            assert step is Finding.MISSING
     last = at_deadline(case)
     if last.status in DEAD:
         assert last.status is Status.CANCELLED

@@ -8,7 +8,7 @@ import pytest
 from worker.kotak.order_book import BookPage, OrderState, Row
 from worker.kotak.replies import Reply
 from worker.orders.evidence import Evidence, Look, ReadingPolicy
-from worker.orders.verdict import Sighting
+from worker.orders.verdict import Finding
 
 UCC = "AB123"
 FINE = Reply(200, ok=True)
@@ -118,32 +118,32 @@ async def test_a_thorough_look_reads_the_book(made):
     """A single read of an order that is not there proves nothing."""
     books = Books(page("260722000000009"))
     seen = await looks(made(books), numbers(1), thorough=True)
-    assert ([f"{UCC} book"], [Look(Sighting.MISSING, "book")]) == (books.asked, seen)
+    assert ([f"{UCC} book"], [Look(Finding.MISSING, "book")]) == (books.asked, seen)
 
 
 @pytest.mark.parametrize(
-    ("book", "sighting"),
+    ("book", "finding"),
     [
-        pytest.param(None, Sighting.UNREADABLE, id="no answer"),
-        pytest.param(UNREADABLE, Sighting.UNREADABLE, id="no book"),
-        pytest.param(NO_DATA, Sighting.NO_DATA, id="5203"),
-        pytest.param(BookPage(FINE, {}, is_empty=True), Sighting.NO_DATA, id="empty"),
-        pytest.param(page("260722000000009", is_partial=True), Sighting.NO_DATA, id="partial"),
-        pytest.param(page("260722000000009"), Sighting.MISSING, id="other orders only"),
+        pytest.param(None, Finding.UNREADABLE, id="no answer"),
+        pytest.param(UNREADABLE, Finding.UNREADABLE, id="no book"),
+        pytest.param(NO_DATA, Finding.NO_DATA, id="5203"),
+        pytest.param(BookPage(FINE, {}, is_empty=True), Finding.NO_DATA, id="empty"),
+        pytest.param(page("260722000000009", is_partial=True), Finding.NO_DATA, id="partial"),
+        pytest.param(page("260722000000009"), Finding.MISSING, id="other orders only"),
     ],
 )
-async def test_what_a_book_without_the_order_says(made, book, sighting):
+async def test_what_a_book_without_the_order_says(made, book, finding):
     """Missing needs a book that was read in full and has other orders."""
-    assert [Look(sighting, "book")] * 3 == await looks(made(Books(book)), numbers(3))
+    assert [Look(finding, "book")] * 3 == await looks(made(Books(book)), numbers(3))
 
 
 @pytest.mark.parametrize(
-    ("answer", "sighting"),
-    [(UNREADABLE, Sighting.UNREADABLE), (NO_DATA, Sighting.NO_DATA), (page("260722000000009"), Sighting.NO_DATA)],
+    ("answer", "finding"),
+    [(UNREADABLE, Finding.UNREADABLE), (NO_DATA, Finding.NO_DATA), (page("260722000000009"), Finding.NO_DATA)],
 )
-async def test_a_single_read_never_says_missing(made, answer, sighting):
+async def test_a_single_read_never_says_missing(made, answer, finding):
     """One order's read that lacks the order is no readable book."""
-    assert [Look(sighting, "order")] == await looks(made(Books(order=answer)), numbers(1))
+    assert [Look(finding, "order")] == await looks(made(Books(order=answer)), numbers(1))
 
 
 async def test_an_error_in_a_read_is_an_unreadable_book(made):
@@ -155,7 +155,7 @@ async def test_an_error_in_a_read_is_an_unreadable_book(made):
 
     heard = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: heard.append(context))
-    assert [Look(Sighting.UNREADABLE, "book")] * 3 == await looks(made(Broken()), numbers(3))
+    assert [Look(Finding.UNREADABLE, "book")] * 3 == await looks(made(Broken()), numbers(3))
 
 
 async def test_the_patient_wait_for_a_crowd(made):

@@ -14,7 +14,7 @@ from worker.orders.verdict import (
     Decision,
     Failure,
     Next,
-    Sighting,
+    Finding,
     Verdict,
     at_deadline,
     judge,
@@ -88,14 +88,14 @@ def case(reply_status=None, variety="regular", **known):
 
 
 def looked_at(known, seen):
-    """Show a case a row in this state, or a sighting; None is no look at all."""
+    """Show a case a row in this state, or a finding; None is no look at all."""
     if seen is not None:
         settled(known, row(seen) if isinstance(seen, OrderState) else seen)
     return known
 
 
-def settled(known, sighting, now=NOW + 0.5):
-    return settle(known, sighting, now=now, window_seconds=WINDOW)
+def settled(known, finding, now=NOW + 0.5):
+    return settle(known, finding, now=now, window_seconds=WINDOW)
 
 
 # ---------------------------------------------------------------------- judge
@@ -361,27 +361,27 @@ def test_an_exit_is_sent_again_after_two_looks_that_show_it_working(state, varie
 
 
 @pytest.mark.parametrize("variety", VARIETIES)
-@pytest.mark.parametrize("sighting", [Sighting.UNREADABLE, Sighting.NO_DATA])
+@pytest.mark.parametrize("finding", [Finding.UNREADABLE, Finding.NO_DATA])
 @pytest.mark.parametrize("stand", [Status.CANCELLED, Status.REFUSED, Status.BLOCKED])
-def test_a_definite_reply_stands_after_the_window(stand, sighting, variety):
+def test_a_definite_reply_stands_after_the_window(stand, finding, variety):
     """A book that cannot be read is waited for, then the broker's reply counts, unverified."""
     known = case(stand, variety)
-    inside, outside = settled(known, sighting, NOW + WINDOW - 0.1), settled(known, sighting, NOW + WINDOW)
+    inside, outside = settled(known, finding, NOW + WINDOW - 0.1), settled(known, finding, NOW + WINDOW)
     assert (Decision(Next.LOOK), Decision(Next.FINISH, stand)) == (inside, outside)
 
 
-@pytest.mark.parametrize("sighting", list(Sighting))
-def test_a_regular_order_nobody_can_see_is_sent_again_after_silence(sighting):
+@pytest.mark.parametrize("finding", list(Finding))
+def test_a_regular_order_nobody_can_see_is_sent_again_after_silence(finding):
     """Its reply is evidence, too."""
-    assert Next.SEND is settled(case(unsure=True), sighting, NOW + 60).next
+    assert Next.SEND is settled(case(unsure=True), finding, NOW + 60).next
 
 
 @pytest.mark.parametrize("variety", EXITS)
-@pytest.mark.parametrize("sighting", [Sighting.UNREADABLE, Sighting.NO_DATA])
-def test_an_exit_nobody_can_see_is_not_sent_again(sighting, variety):
+@pytest.mark.parametrize("finding", [Finding.UNREADABLE, Finding.NO_DATA])
+def test_an_exit_nobody_can_see_is_not_sent_again(finding, variety):
     """It might close a position; it is read to the deadline instead."""
     known = case(variety=variety, unsure=True)
-    assert {Next.LOOK} == {settled(known, sighting, NOW + seconds).next for seconds in range(60)}
+    assert {Next.LOOK} == {settled(known, finding, NOW + seconds).next for seconds in range(60)}
 
 
 @pytest.mark.parametrize(
@@ -399,7 +399,7 @@ def test_an_exit_nobody_can_see_is_not_sent_again(sighting, variety):
 def test_not_found_needs_a_readable_book_twice_and_other_evidence(known, expected):
     """One book without the order proves nothing; two and the broker's no do."""
     known = case(**known)
-    first, second = (settled(known, Sighting.MISSING) for _ in range(MISSING_LOOKS))
+    first, second = (settled(known, Finding.MISSING) for _ in range(MISSING_LOOKS))
     assert Next.FINISH is not first.next
     assert expected == second.status
 
@@ -407,8 +407,8 @@ def test_not_found_needs_a_readable_book_twice_and_other_evidence(known, expecte
 def test_a_row_takes_back_what_a_missing_row_said():
     """Looks that lack the order count in a row only."""
     known = case(Status.REFUSED, objections=1)
-    for sighting in (Sighting.MISSING, row(OrderState.WORKING), Sighting.MISSING):
-        decision = settled(known, sighting)
+    for finding in (Finding.MISSING, row(OrderState.WORKING), Finding.MISSING):
+        decision = settled(known, finding)
     assert Next.FINISH is not decision.next
 
 
@@ -416,17 +416,17 @@ def test_a_row_takes_back_what_a_missing_row_said():
 def test_no_data_never_means_not_found(looks):
     """5203 is no proof of anything, however often it comes."""
     known = case(Status.REFUSED, objections=1)
-    assert {None} == {settled(known, Sighting.NO_DATA).status for _ in range(looks)}
+    assert {None} == {settled(known, Finding.NO_DATA).status for _ in range(looks)}
 
 
 @pytest.mark.parametrize("variety", VARIETIES)
-@pytest.mark.parametrize("sighting", list(Sighting))
+@pytest.mark.parametrize("finding", list(Finding))
 @pytest.mark.parametrize("state", [*WORKING, OrderState.CANCEL_PENDING])
-def test_an_ok_does_not_stand_against_a_row(state, sighting, variety):
+def test_an_ok_does_not_stand_against_a_row(state, finding, variety):
     """Seen alive after the Ok: when the book goes dark then, the Ok alone is worth nothing any more."""
     known = case(Status.CANCELLED, variety)
     settled(known, row(state))
-    decision = settled(known, sighting, NOW + WINDOW + 1)
+    decision = settled(known, finding, NOW + WINDOW + 1)
     may_repeat = variety == "regular" and state is not OrderState.CANCEL_PENDING
     assert (Next.SEND if may_repeat else Next.LOOK) is decision.next
     assert Status.UNKNOWN is at_deadline(known).status
@@ -439,21 +439,21 @@ def test_an_ok_does_not_stand_against_a_row(state, sighting, variety):
     ("known", "seen", "status", "verified"),
     [
         pytest.param({}, None, Status.EXPIRED, False, id="nothing was sent"),
-        pytest.param({}, Sighting.UNREADABLE, Status.EXPIRED, False, id="nothing was sent, nothing seen"),
+        pytest.param({}, Finding.UNREADABLE, Status.EXPIRED, False, id="nothing was sent, nothing seen"),
         pytest.param({"unsure": True}, None, Status.UNKNOWN, False, id="silence"),
-        pytest.param({"unsure": True}, Sighting.MISSING, Status.UNKNOWN, False, id="silence, missing"),
+        pytest.param({"unsure": True}, Finding.MISSING, Status.UNKNOWN, False, id="silence, missing"),
         pytest.param({"unsure": True}, OrderState.WORKING, Status.UNKNOWN, False, id="silence, working"),
         pytest.param({"unsure": True, "objections": 1}, None, Status.UNKNOWN, False, id="1006 after silence"),
         pytest.param({"objections": 1}, None, Status.UNKNOWN, False, id="a no without weight"),
         pytest.param({"stand": Status.CANCELLED}, None, Status.CANCELLED, False, id="acknowledged"),
-        pytest.param({"stand": Status.CANCELLED}, Sighting.NO_DATA, Status.CANCELLED, False, id="acknowledged, 5203"),
+        pytest.param({"stand": Status.CANCELLED}, Finding.NO_DATA, Status.CANCELLED, False, id="acknowledged, 5203"),
         pytest.param({"stand": Status.CANCELLED}, OrderState.WORKING, Status.UNKNOWN, False, id="Ok but working"),
         pytest.param({"stand": Status.CANCELLED}, OrderState.CANCEL_PENDING, Status.UNKNOWN, False, id="Ok, pending"),
         pytest.param({"stand": Status.CANCELLED}, OrderState.NOT_CANCELLED, Status.REFUSED, True, id="not cancelled"),
         pytest.param({"unsure": True}, OrderState.NOT_CANCELLED, Status.REFUSED, True, id="silence, not cancelled"),
         pytest.param({"stand": Status.REFUSED}, None, Status.REFUSED, False, id="refused"),
         pytest.param({"stand": Status.REFUSED}, OrderState.WORKING, Status.REFUSED, False, id="refused, working"),
-        pytest.param({"stand": Status.BLOCKED}, Sighting.UNREADABLE, Status.BLOCKED, False, id="blocked"),
+        pytest.param({"stand": Status.BLOCKED}, Finding.UNREADABLE, Status.BLOCKED, False, id="blocked"),
     ],
 )
 def test_when_time_is_up(known, seen, status, verified):
@@ -464,7 +464,7 @@ def test_when_time_is_up(known, seen, status, verified):
 @pytest.mark.parametrize("variety", VARIETIES)
 @pytest.mark.parametrize("stand", STANDS)
 @pytest.mark.parametrize("unsure", [False, True])
-@pytest.mark.parametrize("seen", [None, *Sighting, *WORKING, OrderState.CANCEL_PENDING])
+@pytest.mark.parametrize("seen", [None, *Finding, *WORKING, OrderState.CANCEL_PENDING])
 def test_time_alone_never_makes_an_order_dead(seen, unsure, stand, variety):
     """Without a dead row only the broker's own Ok may end as cancelled, and never against a row that works."""
     status = at_deadline(looked_at(case(stand, variety, unsure=unsure), seen)).status

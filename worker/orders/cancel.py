@@ -24,7 +24,7 @@ from worker.orders.verdict import (
     Decision,
     Failure,
     Next,
-    Sighting,
+    Finding,
     Verdict,
     at_deadline,
     is_refusal,
@@ -278,8 +278,8 @@ class Canceller:
     def _learn(self, course: _Course, look: Look) -> Decision:
         """Decide on what was seen."""
         job, case = course.job, course.case
-        decision = settle(case, look.sighting, now=self._clock(), window_seconds=course.policy.window)
-        row = look.sighting
+        decision = settle(case, look.finding, now=self._clock(), window_seconds=course.policy.window)
+        row = look.finding
         if isinstance(row, Row):
             job.update(verified_by=look.source)
             if row.state is OrderState.NOT_CANCELLED:
@@ -431,14 +431,14 @@ def _case_of(job: Job) -> Case:
 
 def _is_thorough(case: Case) -> bool:
     # A single read that finds nothing proves nothing, and one of the two reads may be the one that fails: take turns.
-    return case.seen is Sighting.MISSING or case.blind_looks % 2 == 1
+    return case.seen is Finding.MISSING or case.blind_looks % 2 == 1
 
 
 def _is_open(case: Case, *, may_send: bool) -> bool:
     """Tell whether another look within the same watch can settle what this one left open."""
     if isinstance(case.seen, Row) and case.seen.state is not OrderState.CANCEL_PENDING and may_send:
         return True  # an exit is sent after a second look only
-    is_nowhere = case.seen in (Sighting.MISSING, Sighting.NO_DATA) and case.blind_looks <= MISSING_LOOKS
+    is_nowhere = case.seen in (Finding.MISSING, Finding.NO_DATA) and case.blind_looks <= MISSING_LOOKS
     return case.reply_status is Status.CANCELLED or is_nowhere
 
 

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from worker.kotak.order_book import BookPage, Row
 from worker.orders.deadline import DeadlineTimer
-from worker.orders.verdict import Sighting
+from worker.orders.verdict import Finding
 
 __all__ = ["Evidence", "Look", "ReadingPolicy", "Reads"]
 
@@ -50,7 +50,7 @@ class ReadingPolicy:
 class Look:
     """What one look gave: a row or the lack of one, by which read (`book` or `order`)."""
 
-    sighting: Row | Sighting
+    finding: Row | Finding
     source: str
 
 
@@ -225,22 +225,22 @@ class _Account:
                     waiter.answer(Look(_find(page, waiter.order_number), "book"))
         finally:
             for waiter in waiters:
-                waiter.answer(Look(Sighting.UNREADABLE, "book"))
+                waiter.answer(Look(Finding.UNREADABLE, "book"))
 
     async def _answer_one(self, waiter: _Waiter) -> None:
         page = await self._reads.read_order(self._ucc, waiter.order_number)
         self._is_readable = page is not None and page.rows is not None
         found = _find(page, waiter.order_number)
         # One order's read that lacks the order is no readable book.
-        waiter.answer(Look(Sighting.NO_DATA if found is Sighting.MISSING else found, "order"))
+        waiter.answer(Look(Finding.NO_DATA if found is Finding.MISSING else found, "order"))
 
 
-def _find(page: BookPage | None, order_number: str) -> Row | Sighting:
+def _find(page: BookPage | None, order_number: str) -> Row | Finding:
     if page is None:
-        return Sighting.UNREADABLE
+        return Finding.UNREADABLE
     if page.rows is None:
-        return Sighting.NO_DATA if page.is_empty else Sighting.UNREADABLE
+        return Finding.NO_DATA if page.is_empty else Finding.UNREADABLE
     row = page.rows.get(order_number)
     if row is not None:
         return row
-    return Sighting.NO_DATA if page.is_empty or page.is_partial else Sighting.MISSING
+    return Finding.NO_DATA if page.is_empty or page.is_partial else Finding.MISSING

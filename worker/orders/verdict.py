@@ -15,7 +15,7 @@ __all__ = [
     "Decision",
     "Failure",
     "Next",
-    "Sighting",
+    "Finding",
     "Verdict",
     "at_deadline",
     "is_refusal",
@@ -149,7 +149,7 @@ def _action(reply: Reply) -> tuple[Action, bool]:
     return Action.LOOK, listed
 
 
-class Sighting(StrEnum):
+class Finding(StrEnum):
     """What a look at the order book gave, beside a row."""
 
     MISSING = "missing"  # a readable book with other orders has no such order
@@ -181,7 +181,7 @@ class Case:
     confirmed_working: int = 0
     contradicted: bool = False
     last: Action | None = None
-    seen: Row | Sighting | None = None
+    seen: Row | Finding | None = None
 
     def take(self, verdict: Verdict, now: float) -> None:
         """Remember a judged attempt."""
@@ -229,19 +229,19 @@ MISSING_LOOKS: Final = 2
 GRACE_SECONDS: Final = 1.5
 
 
-def settle(case: Case, sighting: Row | Sighting, *, now: float, window_seconds: float) -> Decision:
+def settle(case: Case, finding: Row | Finding, *, now: float, window_seconds: float) -> Decision:
     """Decide on what a look at the order gave.
 
     `window_seconds` is how long the book is waited for after a definite reply before that reply stands (specification,
     section 6: always check for "stat": "Ok").
     """
-    case.seen = sighting
+    case.seen = finding
     case.looks += 1
-    if isinstance(sighting, Row):
+    if isinstance(finding, Row):
         case.missing = case.blind_looks = 0
-        return _settle_row(case, sighting, now)
+        return _settle_row(case, finding, now)
     case.blind_looks += 1
-    if sighting is Sighting.MISSING:
+    if finding is Finding.MISSING:
         case.missing += 1
         if case.missing >= MISSING_LOOKS and case.reply_status is not Status.CANCELLED and _has_other_evidence(case):
             return Decision(Next.FINISH, Status.NOT_FOUND, verified=True)
