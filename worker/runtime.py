@@ -26,7 +26,7 @@ from worker.kotak.gateway import Gateway
 from worker.kotak.transport import BrokerTransport
 from worker.ledger.client import LedgerClient
 from worker.ledger.hold import NOTHING, Hold
-from worker.ledger.rate import SharedPace
+from worker.ledger.rate import SharedRateLimiter
 from worker.ledger.recovery import Recovery, every
 from worker.ledger.requeuer import MOST_CRASHES, Requeuer
 from worker.orders.cancel import Canceller
@@ -157,7 +157,7 @@ class Runtime:
             on_lost=self._abandon,
             log=log,
         )
-        pace = SharedPace(ledger, self.accounts.rate_of, log)
+        pace = SharedRateLimiter(ledger, self.accounts.rate_of, log)
         self.lanes = Lanes(
             pace,
             LanePolicy(at_once=settings.account_calls_at_once, all_at_once=settings.calls_at_once),

@@ -6,21 +6,21 @@ from neo_cancel.ledger import ScriptCall
 from worker.ledger.client import LedgerClient
 from worker.orders.ports import Log
 
-__all__ = ["SharedPace"]
+__all__ = ["SharedRateLimiter"]
 
 
-class SharedPace:
+class SharedRateLimiter:
     """Grants sends. `rate_of` gives an account's order calls per second; 0 means unlimited, and then Redis is not asked."""
 
     def __init__(self, ledger: LedgerClient, rate_of: Callable[[str], float], log: Log) -> None:
         self._ledger, self._rate_of, self._log = ledger, rate_of, log
 
     def is_limited(self, ucc: str) -> bool:
-        """See Pace."""
+        """See RateLimiter."""
         return self._rate_of(ucc) > 0
 
     async def take(self, ucc: str, wanted: int, *, is_risk: bool) -> tuple[int, float]:
-        """See Pace."""
+        """See RateLimiter."""
         rate = self._rate_of(ucc)
         if rate <= 0:
             return wanted, 0.0
@@ -30,7 +30,7 @@ class SharedPace:
         return granted, wait_us / 1e6
 
     async def slow_down(self, ucc: str) -> None:
-        """See Pace."""
+        """See RateLimiter."""
         if self._rate_of(ucc) > 0:
             percent = await self._ledger.call(ScriptCall("slow", [f"nc:pace:{ucc}:slow"], []))
             self._log.info("account slowed down", ucc=ucc, percent_of_rate=percent)

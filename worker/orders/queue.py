@@ -13,7 +13,7 @@ from worker.orders.deadline import DeadlineTimer
 from worker.orders.job import Job
 from worker.orders.verdict import Verdict
 
-__all__ = ["LanePolicy", "Lanes", "Pace"]
+__all__ = ["LanePolicy", "Lanes", "RateLimiter"]
 
 Tell = Callable[[Job, float | None], bool]
 """Called once for who lined up: with when the turn was granted, or None where none will come. Answers whether it is used."""
@@ -25,7 +25,7 @@ _STALE_SECONDS: Final = 0.02
 """A grant not used by then is given up: sent late, it would meet the sends of the second that follows."""
 
 
-class Pace(Protocol):
+class RateLimiter(Protocol):
     """The account's shared rate."""
 
     async def take(self, ucc: str, wanted: int, *, is_risk: bool) -> tuple[int, float]:
@@ -87,12 +87,12 @@ class Lanes:
 
     def __init__(
         self,
-        pace: Pace,
+        rate_limiter: RateLimiter,
         policy: LanePolicy,
         clock: Callable[[], float],
         is_entitled: Callable[[], bool] = lambda: True,
     ) -> None:
-        self._pace, self._policy, self._clock, self._is_entitled = pace, policy, clock, is_entitled
+        self._rate_limiter, self._policy, self._clock, self._is_entitled = pace, policy, clock, is_entitled
         self._places = _Places(policy.all_at_once)
         self._accounts: dict[str, _Lane] = {}
 
@@ -102,7 +102,7 @@ class Lanes:
         if lane is None:
             lane = self._accounts[ucc] = _Lane(
                 ucc,
-                pace=self._pace,
+                pace=self._rate_limiter,
                 policy=self._policy,
                 clock=self._clock,
                 is_entitled=self._is_entitled,
@@ -138,13 +138,13 @@ class _Lane:
         self,
         ucc: str,
         *,
-        pace: Pace,
+        rate_limiter: RateLimiter,
         policy: LanePolicy,
         clock: Callable[[], float],
         is_entitled: Callable[[], bool],
         places: _Places,
     ) -> None:
-        self._ucc, self._pace, self._policy, self._clock = ucc, pace, policy, clock
+        self._ucc, self._rate_limiter, self._policy, self._clock = ucc, pace, policy, clock
         self._is_entitled, self._places = is_entitled, places
         self._heap: list[tuple[int, float, int, Job, Tell]] = []
         self._timer = DeadlineTimer(self._expire)
@@ -167,7 +167,7 @@ class _Lane:
     @property
     def is_free(self) -> bool:
         """The next turn would come at once."""
-        return not self._heap and not self._pace.is_limited(self._ucc) and self._may_send()
+        return not self._heap and not self._rate_limiter.is_limited(self._ucc) and self._may_send()
 
     @property
     def waiting(self) -> int:
@@ -228,7 +228,7 @@ class _Lane:
     def is_fresh(self, granted_at: float) -> bool:
         """Whether a turn granted then may still be used."""
         age_seconds = asyncio.get_running_loop().time() - granted_at
-        return age_seconds <= _STALE_SECONDS or not self._pace.is_limited(self._ucc)
+        return age_seconds <= _STALE_SECONDS or not self._rate_limiter.is_limited(self._ucc)
 
     async def turn(self, job: Job) -> bool:
         """Wait for this job's turn; False when its deadline came first or the lane closed. After True call `done`."""
@@ -313,7 +313,7 @@ class _Lane:
             same = sum(entry[0] == self._heap[0][0] for entry in self._heap) if is_risk else len(self._heap)
             asked_at = asyncio.get_running_loop().time()
             wanted = min(free, same)
-            granted, wait_seconds = await self._pace.take(self._ucc, wanted, is_risk=is_risk)
+            granted, wait_seconds = await self._rate_limiter.take(self._ucc, wanted, is_risk=is_risk)
             for _ in range(granted if self._is_entitled() else 0):
                 self._next(asked_at)
             if granted < wanted:
