@@ -20,7 +20,7 @@ from neo_cancel.ledger import backlog_key
 from neo_cancel.messages import WIRE_VERSION, CancelOrder, Lane, is_ucc
 from neo_cancel.plan import MAX_CHUNK_SIZE
 from worker.accounts.accounts import Accounts
-from worker.dispatch.capacity import Room
+from worker.dispatch.capacity import Capacity
 from worker.kotak.client import KotakClient, Timeouts
 from worker.kotak.gateway import Gateway
 from worker.kotak.transport import BrokerTransport
@@ -165,7 +165,9 @@ class Runtime:
             # A worker that slept through its lease finds out what it still holds before it sends.
             lambda: self.hold.is_valid,
         )
-        self.room = Room(settings.account_orders_at_once, self.accounts.rate_of, lambda ucc: self.lanes.of(ucc).waiting)
+        self.capacity = Capacity(
+            settings.account_orders_at_once, self.accounts.rate_of, lambda ucc: self.lanes.of(ucc).waiting
+        )
         self.evidence = Evidence(
             gateway, ReadingPolicy(reads_per_second=settings.reads_per_second), self.lanes.quiet_since
         )
@@ -221,8 +223,8 @@ class Runtime:
         jobs: list[Job] = []
         for some in (orders[at : at + MAX_CHUNK_SIZE] for at in range(0, len(orders), MAX_CHUNK_SIZE)):
             # What there is no room for waits in the ledger, in no thread, and is drawn as there is.
-            at_most = min(self.room.free(lane, ucc), len(some))
-            with self.room.coming(lane, ucc, at_most):
+            at_most = min(self.capacity.free(lane, ucc), len(some))
+            with self.capacity.coming(lane, ucc, at_most):
                 jobs += await self.hold.claim(lane, some, at_most=NOTHING if self._is_draining else at_most)
             if at_most < len(some):
                 self._work_off(backlog_key(lane, ucc))
@@ -270,8 +272,8 @@ class Runtime:
         lane, ucc = backlog.split(":")[-2:]
         while not self._is_draining:
             self._filled.discard(backlog)
-            at_most = min(self.room.free(lane, ucc), _DRAWN_AT_ONCE)
-            with self.room.coming(lane, ucc, at_most):
+            at_most = min(self.capacity.free(lane, ucc), _DRAWN_AT_ONCE)
+            with self.capacity.coming(lane, ucc, at_most):
                 left, jobs = await self.hold.draw(backlog, at_most)
             together = _Together(lane)
             for job in jobs:
@@ -281,14 +283,14 @@ class Runtime:
                     continue
                 return
             # A look now and then also says that this backlog is in living hands.
-            await self.room.wait(lane, ucc, self._settings.lease / 3)
+            await self.capacity.wait(lane, ucc, self._settings.lease / 3)
 
     def _begin(self, job: Job, together: "_Together") -> None:
         if self._is_draining:  # claimed a moment ago, and given back with the rest
             return
         self._in_hand[job] = together
         together.left += 1
-        self.room.enter(together.lane, job.ucc)
+        self.capacity.enter(together.lane, job.ucc)
         if job.is_watched:
             self.canceller.begin_watch(job, may_send=not self.hold.day_is_over(job))
         elif job.crashes >= MOST_CRASHES - 1:
@@ -306,7 +308,7 @@ class Runtime:
     def _let_go(self, job: Job) -> None:
         together = self._in_hand.pop(job, None)
         if together is not None:
-            self.room.leave(together.lane, job.ucc)
+            self.capacity.leave(together.lane, job.ucc)
             together.one_left()
         if (ended := self._suspect_ended.pop(job, None)) is not None:
             ended.set()

@@ -9,14 +9,14 @@ from typing import Final
 
 from neo_cancel.messages import CHUNK_SIZE, Lane
 
-__all__ = ["Room"]
+__all__ = ["Capacity"]
 
 _SOON_SECONDS: Final = 1.5
 _LEAST_SOON: Final = 5
 _LEAST_PAUSE_SECONDS: Final = 0.05
 
 
-class Room:
+class Capacity:
     """Counts orders in hand by lane and account. All methods belong to the event loop.
 
     `most`: orders of one account and lane at once. An account with a rate has room for less: `_SOON_SECONDS` worth of routine
