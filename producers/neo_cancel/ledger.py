@@ -8,7 +8,7 @@ nc:queued:LANE            sorted set  permanent          orders that wait in tha
 nc:workers                sorted set  permanent          workers by the end of their lease
 nc:held:WORKER            set         while work goes on what a worker holds; emptied by its work or by recovery
 nc:urgent:WORKER          list        60 s               orders held by that worker that became urgent
-nc:taken:WORKER           list        60 s               what a worker took and took since it last cleared its suspects: the suspects if it dies
+nc:taken:WORKER           list        60 s               what a worker took since it last cleared its suspects
 nc:backlog:LANE:UCC       list        time to live       orders of an account beyond what its workers take at once
 nc:backlogs               sorted set  permanent          backlogs by when nobody will have worked on them for too long
 nc:front:LANE             list        60 s               how far that queue was worked off at recovery's latest looks
@@ -101,7 +101,7 @@ def urgent_key(worker: str) -> str:
 
 
 def taken_key(worker: str) -> str:
-    """Name what a worker took and took since it last cleared its suspects."""
+    """Name what a worker took since it last cleared its suspects."""
     return f"nc:taken:{worker}"
 
 

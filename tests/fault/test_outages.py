@@ -12,7 +12,7 @@ from worker.embedded import free_port
 RESTARTS = 5
 
 
-def retry_until_available(producer, orders, accepted):
+def enqueue_until_accepted(producer, orders, accepted):
     """Enqueue until it is accepted; note when."""
     while True:
         try:
@@ -40,11 +40,11 @@ def test_a_bulk_of_5000_outlives_five_restarts(make_stage, appendfsync, ends):
     stage.start_worker()
     accepted, cuts = [], []
     for number, chunk in enumerate(chunks):
-        insist(stage.producer, chunk, accepted)
+        enqueue_until_accepted(stage.producer, chunk, accepted)
         if number % 10 == 5:
             stage.wait_some(names_of(chunk))
             size, sized_at = stage.server.written(), time.monotonic()
-            insist(stage.producer, chunks[number + 1], accepted)
+            enqueue_until_accepted(stage.producer, chunks[number + 1], accepted)
             stage.wait_more()
             how = ends.pop()
             stage.server.stop() if how == "stop" else stage.server.kill()

@@ -14,7 +14,7 @@ from neo_cancel.messages import Variety
 from neo_cancel.record import DEAD, Status
 from worker.kotak.order_book import OrderState, Row, read_page
 from worker.kotak.replies import MAX_RETRY_AFTER_SECONDS, Reply, parse_reply
-from worker.orders.verdict import Action, Case, Failure, Next, Finding, at_deadline, judge, settle
+from worker.orders.verdict import Action, Case, Failure, Finding, Next, at_deadline, judge, settle
 from worker.sandbox.presets import PRESETS
 
 CHECKED = settings(deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None)

@@ -13,8 +13,8 @@ from worker.orders.verdict import (
     Case,
     Decision,
     Failure,
-    Next,
     Finding,
+    Next,
     Verdict,
     at_deadline,
     judge,
@@ -84,7 +84,7 @@ def row(state, *, changed_at=None):
 
 
 def case(reply_status=None, variety="regular", **known):
-    return Case(variety, reply_status=stand, replied_at=NOW, first_sent_at=NOW - 1, **known)
+    return Case(variety, reply_status=reply_status, replied_at=NOW, first_sent_at=NOW - 1, **known)
 
 
 def looked_at(known, seen):
@@ -217,7 +217,7 @@ def test_an_unreadable_reply_is_named_by_its_status():
 
 
 @pytest.mark.parametrize(
-    ("action", "stand"),
+    ("action", "reply_status"),
     [
         (ACK, Status.CANCELLED),
         (REFUSED, Status.REFUSED),
@@ -228,11 +228,11 @@ def test_an_unreadable_reply_is_named_by_its_status():
         (LOOK, None),
     ],
 )
-def test_what_a_reply_amounts_to_while_the_book_is_silent(action, stand):
+def test_what_a_reply_amounts_to_while_the_book_is_silent(action, reply_status):
     """Only a definite reply stands."""
     known = Case("regular")
     known.take(Verdict(action, may_have_acted=action is LOOK), NOW)
-    assert stand is known.stand
+    assert reply_status is known.reply_status
 
 
 @pytest.mark.parametrize(
@@ -243,7 +243,7 @@ def test_already_cancelled_after_an_attempt_of_ours_stands_for_nothing(earlier):
     known = Case("regular")
     known.take(earlier, NOW)
     known.take(Verdict(UNCLEAR, code="1006"), NOW + 1)
-    assert (None, 1, True) == (known.stand, known.objections, known.unsure)
+    assert (None, 1, True) == (known.reply_status, known.objections, known.unsure)
 
 
 @pytest.mark.parametrize("action", [RETRY, RENEW])
@@ -252,7 +252,7 @@ def test_a_refusal_to_listen_changes_nothing(action):
     known = Case("regular")
     known.take(Verdict(ACK), NOW)
     known.take(Verdict(action), NOW + 1)
-    assert (Status.CANCELLED, NOW) == (known.stand, known.replied_at)
+    assert (Status.CANCELLED, NOW) == (known.reply_status, known.replied_at)
 
 
 def test_a_new_attempt_starts_a_new_count_of_looks():
@@ -264,26 +264,30 @@ def test_a_new_attempt_starts_a_new_count_of_looks():
 
 # ---------------------------------------------------------------------- settle: a row
 
-STANDS = [None, Status.CANCELLED, Status.REFUSED, Status.BLOCKED]
+REPLY_STATUSES = [None, Status.CANCELLED, Status.REFUSED, Status.BLOCKED]
 
 
 @pytest.mark.parametrize("variety", VARIETIES)
-@pytest.mark.parametrize("stand", STANDS)
+@pytest.mark.parametrize("reply_status", REPLY_STATUSES)
 @pytest.mark.parametrize(("state", "status"), [(OrderState.FILLED, Status.FILLED), (OrderState.GONE, Status.GONE)])
-def test_a_dead_row_ends_it_whatever_was_said(state, status, stand, variety):
+def test_a_dead_row_ends_it_whatever_was_said(state, status, reply_status, variety):
     """Filled is filled and gone is gone, also after an Ok."""
-    assert Decision(Next.FINISH, status, verified=True) == settled(case(stand, variety), row(state))
+    assert Decision(Next.FINISH, status, verified=True) == settled(case(reply_status, variety), row(state))
 
 
 @pytest.mark.parametrize("variety", VARIETIES)
 @pytest.mark.parametrize(
     ("known", "changed_at", "status"),
     [
-        pytest.param({"stand": Status.CANCELLED}, None, Status.CANCELLED, id="acknowledged"),
-        pytest.param({"stand": Status.CANCELLED, "unsure": True}, NOW - 9, Status.CANCELLED, id="acknowledged early"),
+        pytest.param({"reply_status": Status.CANCELLED}, None, Status.CANCELLED, id="acknowledged"),
+        pytest.param(
+            {"reply_status": Status.CANCELLED, "unsure": True}, NOW - 9, Status.CANCELLED, id="acknowledged early"
+        ),
         pytest.param({}, None, Status.ALREADY_CANCELLED, id="nothing of ours"),
-        pytest.param({"stand": Status.REFUSED, "objections": 1}, None, Status.ALREADY_CANCELLED, id="1006 at once"),
-        pytest.param({"stand": Status.BLOCKED}, None, Status.ALREADY_CANCELLED, id="blocked"),
+        pytest.param(
+            {"reply_status": Status.REFUSED, "objections": 1}, None, Status.ALREADY_CANCELLED, id="1006 at once"
+        ),
+        pytest.param({"reply_status": Status.BLOCKED}, None, Status.ALREADY_CANCELLED, id="blocked"),
         pytest.param({"unsure": True}, NOW, Status.CANCELLED, id="silence, changed after it"),
         pytest.param({"unsure": True}, NOW - 2, Status.ALREADY_CANCELLED, id="silence, changed before it"),
         pytest.param({"unsure": True}, None, Status.CANCELLED, id="silence, time unknown"),
@@ -297,11 +301,11 @@ def test_a_cancelled_row_tells_whose_cancel_it_was(known, changed_at, status, va
 
 
 @pytest.mark.parametrize("variety", VARIETIES)
-@pytest.mark.parametrize("stand", STANDS)
+@pytest.mark.parametrize("reply_status", REPLY_STATUSES)
 @pytest.mark.parametrize("now", [NOW + 0.5, NOW + WINDOW + 1])
-def test_cancel_pending_is_read_again(now, stand, variety):
+def test_cancel_pending_is_read_again(now, reply_status, variety):
     """A cancel is under way: neither sent again nor called done, however long it takes."""
-    assert Next.LOOK is settled(case(stand, variety), row(OrderState.CANCEL_PENDING), now).next
+    assert Next.LOOK is settled(case(reply_status, variety), row(OrderState.CANCEL_PENDING), now).next
 
 
 WORKING = [OrderState.WORKING, OrderState.WORKING_AMO, OrderState.IN_FLIGHT, OrderState.NOT_CANCELLED]
@@ -313,19 +317,19 @@ SOON, LATER = NOW + GRACE_SECONDS / 2, NOW + GRACE_SECONDS
 @pytest.mark.parametrize(
     ("known", "now", "expected"),
     [
-        pytest.param({"stand": Status.CANCELLED}, SOON, Decision(Next.LOOK), id="acknowledged just now"),
-        pytest.param({"stand": Status.CANCELLED}, LATER, Decision(Next.SEND), id="acknowledged a while ago"),
+        pytest.param({"reply_status": Status.CANCELLED}, SOON, Decision(Next.LOOK), id="acknowledged just now"),
+        pytest.param({"reply_status": Status.CANCELLED}, LATER, Decision(Next.SEND), id="acknowledged a while ago"),
         pytest.param(
-            {"stand": Status.REFUSED, "last": REFUSED}, SOON,
+            {"reply_status": Status.REFUSED, "last": REFUSED}, SOON,
             Decision(Next.FINISH, Status.REFUSED, verified=True), id="refused for good",
         ),
         pytest.param(
-            {"stand": Status.REFUSED, "last": REFUSED, "objections": 1}, SOON,
+            {"reply_status": Status.REFUSED, "last": REFUSED, "objections": 1}, SOON,
             Decision(Next.FINISH, Status.REFUSED, verified=True), id="refused for good after a 1006",
         ),
-        pytest.param({"stand": Status.REFUSED, "objections": 1, "last": UNCLEAR}, SOON, Decision(Next.SEND), id="1006"),
+        pytest.param({"reply_status": Status.REFUSED, "objections": 1, "last": UNCLEAR}, SOON, Decision(Next.SEND), id="1006"),
         pytest.param(
-            {"stand": Status.REFUSED, "objections": CONTRADICTIONS, "last": UNCLEAR}, SOON,
+            {"reply_status": Status.REFUSED, "objections": CONTRADICTIONS, "last": UNCLEAR}, SOON,
             Decision(Next.FINISH, Status.REFUSED, verified=True), id="1006 again and again",
         ),
         pytest.param(
@@ -333,7 +337,7 @@ SOON, LATER = NOW + GRACE_SECONDS / 2, NOW + GRACE_SECONDS
             Decision(Next.FINISH, Status.REFUSED, verified=True), id="1006 again and again after silence",
         ),
         pytest.param(
-            {"stand": Status.BLOCKED, "last": BLOCKED}, SOON,
+            {"reply_status": Status.BLOCKED, "last": BLOCKED}, SOON,
             Decision(Next.FINISH, Status.BLOCKED, verified=True), id="blocked",
         ),
     ],
@@ -362,12 +366,12 @@ def test_an_exit_is_sent_again_after_two_looks_that_show_it_working(state, varie
 
 @pytest.mark.parametrize("variety", VARIETIES)
 @pytest.mark.parametrize("finding", [Finding.UNREADABLE, Finding.NO_DATA])
-@pytest.mark.parametrize("stand", [Status.CANCELLED, Status.REFUSED, Status.BLOCKED])
-def test_a_definite_reply_stands_after_the_window(stand, finding, variety):
+@pytest.mark.parametrize("reply_status", [Status.CANCELLED, Status.REFUSED, Status.BLOCKED])
+def test_a_definite_reply_stands_after_the_window(reply_status, finding, variety):
     """A book that cannot be read is waited for, then the broker's reply counts, unverified."""
-    known = case(stand, variety)
+    known = case(reply_status, variety)
     inside, outside = settled(known, finding, NOW + WINDOW - 0.1), settled(known, finding, NOW + WINDOW)
-    assert (Decision(Next.LOOK), Decision(Next.FINISH, stand)) == (inside, outside)
+    assert (Decision(Next.LOOK), Decision(Next.FINISH, reply_status)) == (inside, outside)
 
 
 @pytest.mark.parametrize("finding", list(Finding))
@@ -387,11 +391,11 @@ def test_an_exit_nobody_can_see_is_not_sent_again(finding, variety):
 @pytest.mark.parametrize(
     ("known", "expected"),
     [
-        pytest.param({"stand": Status.REFUSED, "objections": 1}, Status.NOT_FOUND, id="1006"),
+        pytest.param({"reply_status": Status.REFUSED, "objections": 1}, Status.NOT_FOUND, id="1006"),
         pytest.param({"objections": 1, "unsure": True}, Status.NOT_FOUND, id="1006 after silence"),
-        pytest.param({"stand": Status.REFUSED, "last": REFUSED}, Status.NOT_FOUND, id="refused"),
-        pytest.param({"stand": Status.CANCELLED}, None, id="acknowledged"),
-        pytest.param({"stand": Status.BLOCKED}, None, id="blocked"),
+        pytest.param({"reply_status": Status.REFUSED, "last": REFUSED}, Status.NOT_FOUND, id="refused"),
+        pytest.param({"reply_status": Status.CANCELLED}, None, id="acknowledged"),
+        pytest.param({"reply_status": Status.BLOCKED}, None, id="blocked"),
         pytest.param({"unsure": True}, None, id="silence"),
         pytest.param({"variety": "bracket", "unsure": True}, Status.NOT_FOUND, id="an exit, silence"),
     ],
@@ -445,15 +449,25 @@ def test_an_ok_does_not_stand_against_a_row(state, finding, variety):
         pytest.param({"unsure": True}, OrderState.WORKING, Status.UNKNOWN, False, id="silence, working"),
         pytest.param({"unsure": True, "objections": 1}, None, Status.UNKNOWN, False, id="1006 after silence"),
         pytest.param({"objections": 1}, None, Status.UNKNOWN, False, id="a no without weight"),
-        pytest.param({"stand": Status.CANCELLED}, None, Status.CANCELLED, False, id="acknowledged"),
-        pytest.param({"stand": Status.CANCELLED}, Finding.NO_DATA, Status.CANCELLED, False, id="acknowledged, 5203"),
-        pytest.param({"stand": Status.CANCELLED}, OrderState.WORKING, Status.UNKNOWN, False, id="Ok but working"),
-        pytest.param({"stand": Status.CANCELLED}, OrderState.CANCEL_PENDING, Status.UNKNOWN, False, id="Ok, pending"),
-        pytest.param({"stand": Status.CANCELLED}, OrderState.NOT_CANCELLED, Status.REFUSED, True, id="not cancelled"),
+        pytest.param({"reply_status": Status.CANCELLED}, None, Status.CANCELLED, False, id="acknowledged"),
+        pytest.param(
+            {"reply_status": Status.CANCELLED}, Finding.NO_DATA, Status.CANCELLED, False, id="acknowledged, 5203"
+        ),
+        pytest.param(
+            {"reply_status": Status.CANCELLED}, OrderState.WORKING, Status.UNKNOWN, False, id="Ok but working"
+        ),
+        pytest.param(
+            {"reply_status": Status.CANCELLED}, OrderState.CANCEL_PENDING, Status.UNKNOWN, False, id="Ok, pending"
+        ),
+        pytest.param(
+            {"reply_status": Status.CANCELLED}, OrderState.NOT_CANCELLED, Status.REFUSED, True, id="not cancelled"
+        ),
         pytest.param({"unsure": True}, OrderState.NOT_CANCELLED, Status.REFUSED, True, id="silence, not cancelled"),
-        pytest.param({"stand": Status.REFUSED}, None, Status.REFUSED, False, id="refused"),
-        pytest.param({"stand": Status.REFUSED}, OrderState.WORKING, Status.REFUSED, False, id="refused, working"),
-        pytest.param({"stand": Status.BLOCKED}, Finding.UNREADABLE, Status.BLOCKED, False, id="blocked"),
+        pytest.param({"reply_status": Status.REFUSED}, None, Status.REFUSED, False, id="refused"),
+        pytest.param(
+            {"reply_status": Status.REFUSED}, OrderState.WORKING, Status.REFUSED, False, id="refused, working"
+        ),
+        pytest.param({"reply_status": Status.BLOCKED}, Finding.UNREADABLE, Status.BLOCKED, False, id="blocked"),
     ],
 )
 def test_when_time_is_up(known, seen, status, verified):
@@ -462,11 +476,11 @@ def test_when_time_is_up(known, seen, status, verified):
 
 
 @pytest.mark.parametrize("variety", VARIETIES)
-@pytest.mark.parametrize("stand", STANDS)
+@pytest.mark.parametrize("reply_status", REPLY_STATUSES)
 @pytest.mark.parametrize("unsure", [False, True])
 @pytest.mark.parametrize("seen", [None, *Finding, *WORKING, OrderState.CANCEL_PENDING])
-def test_time_alone_never_makes_an_order_dead(seen, unsure, stand, variety):
+def test_time_alone_never_makes_an_order_dead(seen, unsure, reply_status, variety):
     """Without a dead row only the broker's own Ok may end as cancelled, and never against a row that works."""
-    status = at_deadline(looked_at(case(stand, variety, unsure=unsure), seen)).status
-    may_be = {Status.CANCELLED} if stand is Status.CANCELLED and not isinstance(seen, OrderState) else set()
+    status = at_deadline(looked_at(case(reply_status, variety, unsure=unsure), seen)).status
+    may_be = {Status.CANCELLED} if reply_status is Status.CANCELLED and not isinstance(seen, OrderState) else set()
     assert status in may_be | {Status.REFUSED, Status.BLOCKED, Status.UNKNOWN, Status.EXPIRED}

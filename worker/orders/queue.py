@@ -92,7 +92,7 @@ class Lanes:
         clock: Callable[[], float],
         is_entitled: Callable[[], bool] = lambda: True,
     ) -> None:
-        self._rate_limiter, self._policy, self._clock, self._is_entitled = pace, policy, clock, is_entitled
+        self._rate_limiter, self._policy, self._clock, self._is_entitled = rate_limiter, policy, clock, is_entitled
         self._places = _Places(policy.all_at_once)
         self._accounts: dict[str, _Lane] = {}
 
@@ -102,7 +102,7 @@ class Lanes:
         if lane is None:
             lane = self._accounts[ucc] = _Lane(
                 ucc,
-                pace=self._rate_limiter,
+                rate_limiter=self._rate_limiter,
                 policy=self._policy,
                 clock=self._clock,
                 is_entitled=self._is_entitled,
@@ -144,7 +144,7 @@ class _Lane:
         is_entitled: Callable[[], bool],
         places: _Places,
     ) -> None:
-        self._ucc, self._rate_limiter, self._policy, self._clock = ucc, pace, policy, clock
+        self._ucc, self._rate_limiter, self._policy, self._clock = ucc, rate_limiter, policy, clock
         self._is_entitled, self._places = is_entitled, places
         self._heap: list[tuple[int, float, int, Job, Tell]] = []
         self._timer = DeadlineTimer(self._expire)

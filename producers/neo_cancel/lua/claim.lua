@@ -2,7 +2,7 @@
 --
 -- KEYS[1]  what this worker holds                           set
 -- KEYS[2], KEYS[3]  what waits in the risk and the routine queue   sorted sets
--- KEYS[4]  what this worker took and took since it last cleared its suspects: the suspects if it dies now   list
+-- KEYS[4]  what this worker took since it last cleared its suspects: the suspects if it dies now   list
 -- KEYS[5...]  the orders' records                           string
 -- ARGV[1]  the worker's id
 -- ARGV[2]  the lane the wake-up call came through
