@@ -1,0 +1,1 @@
+"""What happened, for those who watch: events as values, and the log."""
