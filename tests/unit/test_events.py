@@ -31,7 +31,8 @@ def written(event, level=20):
 
 
 def test_every_kind_of_event_has_its_line():
-    assert set(events.EVENTS) == set(LINES)
+    kinds = {kind for kind in vars(events).values() if isinstance(kind, type) and issubclass(kind, events.Event)}
+    assert kinds - {events.Event} == set(LINES)
 
 
 def test_every_subscriber_hears_of_every_event_in_order():

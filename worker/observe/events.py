@@ -5,10 +5,8 @@ A field that is None has nothing to say. `order` is UCC:ORDER_NUMBER. No event h
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
 
 __all__ = [
-    "EVENTS",
     "AccountBlocked",
     "AccountSlowed",
     "Attempted",
@@ -154,9 +152,6 @@ class InternalError(Event):
     error: str
     order: str | None = None
     doing: str | None = None
-
-
-EVENTS: Final = frozenset(Event.__subclasses__())
 
 
 def publisher(*subscribers: Publish) -> Publish:

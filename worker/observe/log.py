@@ -83,5 +83,5 @@ def log_subscriber(log: Log, *, level: int = _INFO) -> Publish:
 
 
 _NAMES: Final[dict[type[Event], tuple[str, ...]]] = {
-    kind: tuple(field.name for field in fields(kind)) for kind in events.EVENTS
+    kind: tuple(field.name for field in fields(kind)) for kind in LINES
 }
