@@ -1,13 +1,43 @@
-"""The broker as the rest of the worker sees it: an account's calls, its session kept inside."""
+"""The broker as the rest of the worker sees it: an account's calls, with its session kept inside."""
+
+from typing import Protocol
 
 from worker.kotak.client import KotakClient, MaybeSentError, NotSentError, TransportError
+from worker.kotak.codes import is_session_gone
 from worker.kotak.order_book import BookPage
-from worker.kotak.replies import Reply
+from worker.kotak.replies import Failure, Reply
 from worker.kotak.session import NoSessionError, Session, Sessions
-from worker.orders.job import Job
-from worker.orders.verdict import Action, Failure, judge
 
-__all__ = ["Gateway"]
+__all__ = ["CancelJob", "Gateway"]
+
+
+class CancelJob(Protocol):
+    """What a cancel call needs to know of an order."""
+
+    @property
+    def ucc(self) -> str:
+        """The client account."""
+        ...
+
+    @property
+    def order_number(self) -> str:
+        """The broker's number of the order."""
+        ...
+
+    @property
+    def variety(self) -> str:
+        """`regular`, `bracket` or `cover`: which endpoint."""
+        ...
+
+    @property
+    def amo(self) -> bool:
+        """An after-market order."""
+        ...
+
+    @property
+    def trading_symbol(self) -> str | None:
+        """The instrument; None where it was never named."""
+        ...
 
 
 class Gateway:
@@ -17,7 +47,7 @@ class Gateway:
         self._client, self._sessions = client, sessions
         self._used: dict[str, Session] = {}
 
-    async def cancel(self, job: Job) -> Reply | Failure:
+    async def cancel(self, job: CancelJob) -> Reply | Failure:
         """Send the job's cancel once, by the endpoint of its variety. Raises NoSessionError where the account has none."""
         session = await self._sessions.current(job.ucc)
         try:
@@ -61,7 +91,7 @@ class Gateway:
                 else:
                     page = await self._client.read_order(session, order_number)
                 self._used[ucc] = session
-                gone = page.rows is None and judge(page.reply, variety="regular").action is Action.RENEW
+                gone = page.rows is None and is_session_gone(page.reply)
                 if not gone or not await self.renew(ucc):
                     return page
         except (TransportError, NoSessionError):

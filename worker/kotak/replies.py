@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from enum import StrEnum
 from typing import Any, Final, cast
 
 import orjson
 
-__all__ = ["Reply", "parse_reply"]
+__all__ = ["Failure", "Reply", "parse_reply"]
 
 MAX_TEXT: Final = 300
 MAX_RETRY_AFTER_SECONDS: Final = 300.0
@@ -32,6 +33,13 @@ class Reply:
     readable: bool = True
     retry_after_seconds: float | None = None
     order_number: str | None = None
+
+
+class Failure(StrEnum):
+    """No reply came."""
+
+    NOT_SENT = "not_sent"
+    MAYBE_SENT = "maybe_sent"
 
 
 def parse_reply(http_status: int, headers: Mapping[str, str], body: bytes, *, now: float = 0.0) -> Reply:

@@ -6,10 +6,12 @@ from typing import Final, assert_never
 
 from neo_cancel.messages import Variety
 from neo_cancel.record import Status
+from worker.kotak.codes import IP_MISMATCH, Action, action_of, is_known, is_listed, is_refusal, is_too_fast
 from worker.kotak.order_book import OrderState, Row
-from worker.kotak.replies import Reply
+from worker.kotak.replies import Failure, Reply
 
 __all__ = [
+    "IP_MISMATCH",
     "Action",
     "Case",
     "Decision",
@@ -22,25 +24,6 @@ __all__ = [
     "judge",
     "settle",
 ]
-
-
-class Action(StrEnum):
-    """What a reply asks for."""
-
-    ACKNOWLEDGED = "acknowledged"  # stat "Ok": the book has the last word
-    REFUSED = "refused"  # a definite no
-    UNCLEAR = "unclear"  # "already cancelled or not found", or a code nobody listed: a no that the book must explain
-    RETRY = "retry"  # nothing happened, send it again later
-    RENEW = "renew"  # the session is gone
-    BLOCKED = "blocked"  # this machine or account cannot cancel
-    LOOK = "look"  # nobody knows: read the order
-
-
-class Failure(StrEnum):
-    """No reply came."""
-
-    NOT_SENT = "not_sent"
-    MAYBE_SENT = "maybe_sent"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,38 +43,6 @@ class Verdict:
     retry_after_seconds: float | None = None
 
 
-# kotak-neo: codes that its documentation, SDK and users report. The broker publishes no complete list.
-_CODES: Final = {
-    "1005": Action.RETRY,  # internal error, transient
-    "1006": Action.UNCLEAR,  # three documented texts; never decides by itself
-    "1021": Action.UNCLEAR,  # order is completed
-    "1007": Action.REFUSED,  # invalid body
-    "1009": Action.REFUSED,  # bad input
-    "5202": Action.REFUSED,  # invalid request
-    "5204": Action.REFUSED,  # bad input
-    "1017": Action.REFUSED,  # algo order not allowed
-    "1113": Action.REFUSED,  # bracket and cover not allowed for the trade API
-    "91400": Action.REFUSED,  # only orders placed through the API can be cancelled through it
-    "100022": Action.RENEW,  # invalid session token
-    "100021": Action.RENEW,
-    "1003": Action.RENEW,
-    "200032": Action.RENEW,  # invalid URL: wrong base URL for this session
-    "900901": Action.RENEW,  # invalid credentials, old gateway
-    "1037": Action.RENEW,  # session IP does not match: once, then it is this machine
-    "100008": Action.BLOCKED,  # source IP is not on the account's whitelist
-    "429": Action.RETRY,
-    "900807": Action.RETRY,  # request quota reached, old gateway
-    "5203": Action.UNCLEAR,  # no data
-}
-_TOO_FAST: Final = frozenset({"429", "900807"})
-_HTTP_SESSION: Final = frozenset({401, 403})
-_HTTP_TRANSIENT: Final = frozenset({408, 424, 429, 503})
-_HTTP_OK: Final = range(200, 300)
-_TOO_MANY_REQUESTS: Final = 429
-_SERVER_ERROR: Final = 500
-IP_MISMATCH: Final = "1037"
-
-
 def judge(answer: Reply | Failure, *, variety: str) -> Verdict:
     """Judge one attempt to cancel an order of a variety.
 
@@ -102,51 +53,25 @@ def judge(answer: Reply | Failure, *, variety: str) -> Verdict:
         if answer is Failure.NOT_SENT:
             return Verdict(Action.RETRY, text="the broker cannot be reached")
         return Verdict(Action.LOOK, text="no reply", may_have_acted=True)
-    action, listed = _action(answer)
-    if action is Action.RETRY and not _is_too_fast(answer) and variety != Variety.REGULAR:
+    action = action_of(answer)
+    if action is Action.RETRY and not is_too_fast(answer) and variety != Variety.REGULAR:
         action = Action.LOOK
     return Verdict(
         action,
         code=answer.code or (None if answer.readable else f"HTTP {answer.http_status}"),
         text=answer.text,
         may_have_acted=_may_have_acted(answer, action),
-        slow_down=_is_too_fast(answer),
-        is_listed=listed,
+        slow_down=is_too_fast(answer),
+        is_listed=is_listed(answer),
         retry_after_seconds=answer.retry_after_seconds,
     )
-
-
-def is_refusal(code: str | None) -> bool:
-    """Tell whether a code refuses for good: asking again would be refused again."""
-    return _CODES.get(code or "") is Action.REFUSED
 
 
 def _may_have_acted(reply: Reply, action: Action) -> bool:
     """Tell what leaves the outcome open: only a refusal that a table lists, and "too fast", certainly did nothing."""
     if action is Action.RETRY:
-        return not _is_too_fast(reply)
-    return action is Action.LOOK or (action is Action.UNCLEAR and reply.code not in _CODES)
-
-
-def _is_too_fast(reply: Reply) -> bool:
-    return reply.code in _TOO_FAST or reply.http_status == _TOO_MANY_REQUESTS
-
-
-def _action(reply: Reply) -> tuple[Action, bool]:
-    if reply.ok:
-        # A gateway's error around an "Ok" is a contradiction, and the book settles contradictions.
-        return (Action.ACKNOWLEDGED if reply.http_status in _HTTP_OK else Action.LOOK), True
-    known = _CODES.get(reply.code or "")
-    if known is not None:
-        return known, True
-    listed = reply.code in (None, str(reply.http_status))
-    if reply.http_status in _HTTP_SESSION:
-        return Action.RENEW, listed
-    if reply.http_status in _HTTP_TRANSIENT:
-        return Action.RETRY, listed
-    if reply.http_status < _SERVER_ERROR and (reply.code or reply.text):
-        return Action.UNCLEAR, listed
-    return Action.LOOK, listed
+        return not is_too_fast(reply)
+    return action is Action.LOOK or (action is Action.UNCLEAR and not is_known(reply.code))
 
 
 class Finding(StrEnum):
