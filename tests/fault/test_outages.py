@@ -7,7 +7,7 @@ import pytest
 
 from neo_cancel import LedgerRefusedError, LedgerUnavailableError, NeoCancelError
 from tests.fault.rig import names_of
-from worker.embedded import free_port
+from worker.ops.embedded import free_port
 
 RESTARTS = 5
 

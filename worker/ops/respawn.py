@@ -14,7 +14,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
-from worker.orders.ports import Log
+from worker.observe.log import Log
 
 __all__ = ["keep_alive"]
 

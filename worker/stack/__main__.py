@@ -11,8 +11,8 @@ from config.settings import ConfigurationError, Settings, load_accounts, load_se
 from neo_cancel.connection import shown_url
 from neo_cancel.errors import InvalidOrderError
 from neo_cancel.messages import Lane
-from worker.embedded import DEFAULT_PORT
 from worker.ledger.check import redis_complaints
+from worker.ops.embedded import DEFAULT_PORT
 from worker.ops.interruption import InterruptedRunError, Interruption
 from worker.ops.process import ChildError
 from worker.stack.accounts import is_of_sandbox, open_accounts, write_accounts

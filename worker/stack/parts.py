@@ -14,10 +14,11 @@ import httpx
 from redis.exceptions import RedisError
 
 from neo_cancel.connection import connect, shown_url
-from worker.embedded import IN_USE, free_port
 from worker.ops.commands import embedded_command, flower_command, sandbox_command, worker_command
+from worker.ops.embedded import IN_USE, free_port
 from worker.ops.interruption import Interruption
-from worker.ops.process import Child, ChildError, child_environment, leases, wait_for_nodes
+from worker.ops.nodes import leases, wait_for_nodes
+from worker.ops.process import Child, ChildError, child_environment
 from worker.sandbox.control import SandboxControl
 
 __all__ = ["Stack", "StackRedisError"]

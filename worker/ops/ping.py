@@ -1,0 +1,42 @@
+"""Ask worker nodes whether they consume, over Celery's remote control."""
+
+import socket
+from types import TracebackType
+from typing import Any, Final, Self
+
+from celery import Celery
+
+from config.settings import Settings
+from worker.consuming.celery_options import celery_options
+
+__all__ = ["Pinger"]
+
+_ANSWER_SECONDS: Final = 2.0
+
+
+class Pinger:
+    """Asks nodes by name through a Celery app, which it closes. The answer comes from the very loop that consumes."""
+
+    def __init__(self, app: Celery) -> None:
+        self._app = app
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self:
+        """Ask through the Redis of the settings. Raises ConfigurationError where they name none."""
+        app = Celery("neo-cancel-health", set_as_current=False)
+        app.config_from_object(celery_options(settings))
+        return cls(app)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._app.close()
+
+    def answers(self, node: str, *, timeout_seconds: float = _ANSWER_SECONDS) -> bool:
+        """Ask one node; False when it does not answer in time. `%h` in its name is this host."""
+        name = node.replace("%h", socket.gethostname())
+        replies: Any = self._app.control.inspect(destination=[name], timeout=timeout_seconds, limit=1).ping()
+        return bool(replies) and name in replies
