@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import gc
+import random
 import sys
 import threading
 from collections import Counter
@@ -29,11 +30,12 @@ from worker.ledger.hold import NOTHING, Hold
 from worker.ledger.rate import SharedRateLimiter
 from worker.ledger.recovery import Recovery, every
 from worker.ledger.requeuer import MOST_CRASHES, Requeuer
-from worker.orders.cancel import Canceller
-from worker.orders.evidence import Evidence, ReadingPolicy
+from worker.observe.events import publisher
+from worker.observe.log import Log, log_subscriber
+from worker.orders.evidence import ReadingPolicy
 from worker.orders.job import Job
-from worker.orders.ports import Log
-from worker.orders.queue import LanePolicy, Lanes
+from worker.orders.queue import QueuePolicy
+from worker.orders.router import Router, World
 
 __all__ = ["Runtime"]
 
@@ -98,7 +100,7 @@ class Runtime:
         Where nothing else is being done, returns when its first cancel is on its way, or after a few milliseconds: what Celery
         does next needs the interpreter for longer than that.
         """
-        is_idle = self.lanes.are_idle
+        is_idle = self.router.queues.are_idle
         self._under_way.clear()
         self._expected[message_id] = self._submit(self._work_ahead(message_id, chunk))
         if is_idle:
@@ -155,33 +157,26 @@ class Runtime:
             watch_seconds=settings.watch_interval,
             is_watched=self.accounts.is_watched,
             on_lost=self._abandon,
+            on_written=self._written,
             log=log,
         )
-        pace = SharedRateLimiter(ledger, self.accounts.rate_of, log)
-        self.lanes = Lanes(
-            pace,
-            LanePolicy(at_once=settings.account_calls_at_once, all_at_once=settings.calls_at_once),
-            ledger.now,
-            # A worker that slept through its lease finds out what it still holds before it sends.
-            lambda: self.hold.is_valid,
-        )
-        self.capacity = Capacity(
-            settings.account_orders_at_once, self.accounts.rate_of, lambda ucc: self.lanes.of(ucc).waiting
-        )
-        self.evidence = Evidence(
-            gateway, ReadingPolicy(reads_per_second=settings.reads_per_second), self.lanes.quiet_since
-        )
-        self.canceller = Canceller(
+        world = World(
             broker=gateway,
-            lanes=self.lanes,
-            evidence=self.evidence,
-            notes=self.hold,
-            policy_of=self.accounts.policy_of,
-            slow_down=pace.slow_down,
-            ended=lambda job: self.hold.finish(job, self._written),
+            rate_limiter=SharedRateLimiter(ledger, self.accounts.rate_of, log),
+            ledger=self.hold,
             clock=ledger.now,
-            log=log,
+            draw=random.uniform,
+            publish=publisher(log_subscriber(log)),
+            # A worker that slept through its lease finds out what it still holds before it sends.
+            is_entitled=lambda: self.hold.is_valid,
         )
+        self.router = Router(
+            world,
+            self.accounts.policy_of,
+            sending=QueuePolicy(at_once=settings.account_calls_at_once, all_at_once=settings.calls_at_once),
+            reading=ReadingPolicy(reads_per_second=settings.reads_per_second),
+        )
+        self.capacity = Capacity(settings.account_orders_at_once, self.accounts.rate_of, self.router.queues.waiting)
         self._recovery = Recovery(
             ledger, self.hold, requeuer, pass_seconds=_PASS_SECONDS, pickup_seconds=_PICKUP_SECONDS, log=log
         )
@@ -200,7 +195,7 @@ class Runtime:
             job = self.hold.jobs.get(name)
             if job is not None and not job.is_risk:
                 job.lane = job.document["lane"] = Lane.RISK.value
-                self.lanes.of(job.ucc).hurry(job.order_number)
+                self.router.escalate(job)
 
     async def _clear_suspects(self) -> None:
         if not self._probation.locked():  # suspects on probation are cleared when that is over
@@ -292,13 +287,13 @@ class Runtime:
         together.left += 1
         self.capacity.enter(together.lane, job.ucc)
         if job.is_watched:
-            self.canceller.begin_watch(job, may_send=not self.hold.day_is_over(job))
+            self.router.take(job, sends=0 if self.hold.day_is_over(job) else 1)
         elif job.crashes >= MOST_CRASHES - 1:
             task = asyncio.create_task(self._begin_on_probation(job))
             self._on_probation.add(task)
             task.add_done_callback(self._on_probation.discard)
         else:
-            self.canceller.begin(job)
+            self.router.take(job)
 
     def _written(self, job: Job, is_ours: bool) -> None:
         if not is_ours:
@@ -318,7 +313,7 @@ class Runtime:
         async with self._probation:
             await self.hold.suspect(job)
             ended = self._suspect_ended[job] = asyncio.Event()
-            self.canceller.begin(job)
+            self.router.take(job)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_PROBATION_SECONDS):
                     await ended.wait()
@@ -336,7 +331,7 @@ class Runtime:
     def _abandon(self) -> None:
         for task in self._on_probation:
             task.cancel()
-        self.canceller.abandon()
+        self.router.abandon()
         for job in list(self._in_hand):
             self._let_go(job)
 
@@ -345,7 +340,7 @@ class Runtime:
         self._stops_at = min(self._stops_at, self._loop.time() + self._settings.shutdown)
         for task in self._on_probation:
             task.cancel()
-        await self.canceller.stop(self._stops_at)
+        await self.router.stop(self._stops_at)
         self._abandon()
         await self.hold.leave_backlogs(self._backlogs)
         await self.hold.release([job for job in self.hold.jobs.values() if not job.is_watched])
@@ -359,8 +354,7 @@ class Runtime:
             task.cancel()
         with contextlib.suppress(RedisError, OSError):
             await self.hold.sign_off()
-        self.evidence.close()
-        self.lanes.close()
+        self.router.close()
         await self._client.aclose()
         await self._ledger.redis.aclose()
 

@@ -129,17 +129,17 @@ def test_a_message_of_thousands_of_orders_is_worked_on(stage):
 
 POISONED = """
 import os, sys
-from worker.orders.cancel import Canceller
+from worker.orders.router import Router
 from worker.node import main
 
-begin = Canceller.begin
+take = Router.take
 
-def begin_or_die(self, job):
+def take_or_die(self, job, **options):
     if job.order_number == {poison!r}:
         os._exit(139)
-    begin(self, job)
+    take(self, job, **options)
 
-Canceller.begin = begin_or_die
+Router.take = take_or_die
 sys.exit(main())
 """
 

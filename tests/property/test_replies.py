@@ -12,9 +12,13 @@ from hypothesis import strategies as st
 
 from neo_cancel.messages import Variety
 from neo_cancel.record import DEAD, Status
+from worker.kotak.codes import Action
 from worker.kotak.order_book import OrderState, Row, read_page
-from worker.kotak.replies import MAX_RETRY_AFTER_SECONDS, Reply, parse_reply
-from worker.orders.verdict import Action, Case, Failure, Finding, Next, at_deadline, judge, settle
+from worker.kotak.replies import MAX_RETRY_AFTER_SECONDS, Failure, Reply, parse_reply
+from worker.orders.finding import Finding
+from worker.orders.settlement import Case, at_deadline, settle
+from worker.orders.steps import Finish
+from worker.orders.verdict import judge
 from worker.sandbox.presets import PRESETS
 
 CHECKED = settings(deadline=None, derandomize=True, suppress_health_check=list(HealthCheck), database=None)
@@ -214,12 +218,13 @@ def test_no_history_makes_an_order_dead_without_evidence(variety, was_crashed, h
             case.take(verdict, now)
             continue
         decision = settle(case, step, now=now, window_seconds=window)
-        assert (decision.status is not None) == (decision.next is Next.FINISH)
+        status = decision.status if isinstance(decision, Finish) else None
+        assert (status is not None) == isinstance(decision, Finish)
         is_dead_row = isinstance(step, Row) and step.state in DEAD_STATES
-        if decision.status in DEAD:
-            assert is_dead_row or (decision.status is Status.CANCELLED and was_acknowledged and not decision.verified)
-        assert not is_dead_row or decision.status in DEAD
-        if decision.status is Status.NOT_FOUND:
+        if status in DEAD:
+            assert is_dead_row or (status is Status.CANCELLED and was_acknowledged and not decision.verified)
+        assert not is_dead_row or status in DEAD
+        if status is Status.NOT_FOUND:
             assert step is Finding.MISSING
     last = at_deadline(case)
     if last.status in DEAD:

@@ -3,23 +3,13 @@
 import pytest
 
 from neo_cancel.record import Status
+from worker.kotak.codes import Action
 from worker.kotak.order_book import OrderState, Row
-from worker.kotak.replies import Reply
-from worker.orders.verdict import (
-    CONTRADICTIONS,
-    GRACE_SECONDS,
-    MISSING_LOOKS,
-    Action,
-    Case,
-    Decision,
-    Failure,
-    Finding,
-    Next,
-    Verdict,
-    at_deadline,
-    judge,
-    settle,
-)
+from worker.kotak.replies import Failure, Reply
+from worker.orders.finding import Finding
+from worker.orders.settlement import CONTRADICTIONS, GRACE_SECONDS, MISSING_LOOKS, Case, at_deadline, settle
+from worker.orders.steps import Finish, Look, Send
+from worker.orders.verdict import Verdict, judge
 
 VARIETIES = ["regular", "bracket", "cover"]
 EXITS = ["bracket", "cover"]
@@ -272,7 +262,7 @@ REPLY_STATUSES = [None, Status.CANCELLED, Status.REFUSED, Status.BLOCKED]
 @pytest.mark.parametrize(("state", "status"), [(OrderState.FILLED, Status.FILLED), (OrderState.GONE, Status.GONE)])
 def test_a_dead_row_ends_it_whatever_was_said(state, status, reply_status, variety):
     """Filled is filled and gone is gone, also after an Ok."""
-    assert Decision(Next.FINISH, status, verified=True) == settled(case(reply_status, variety), row(state))
+    assert Finish(status, verified=True) == settled(case(reply_status, variety), row(state))
 
 
 @pytest.mark.parametrize("variety", VARIETIES)
@@ -297,7 +287,7 @@ def test_a_dead_row_ends_it_whatever_was_said(state, status, reply_status, varie
 def test_a_cancelled_row_tells_whose_cancel_it_was(known, changed_at, status, variety):
     """Ours by the broker's Ok or by when the order changed; else it was cancelled before."""
     decision = settled(case(variety=variety, **known), row(OrderState.CANCELLED, changed_at=changed_at))
-    assert Decision(Next.FINISH, status, verified=True) == decision
+    assert Finish(status, verified=True) == decision
 
 
 @pytest.mark.parametrize("variety", VARIETIES)
@@ -305,7 +295,7 @@ def test_a_cancelled_row_tells_whose_cancel_it_was(known, changed_at, status, va
 @pytest.mark.parametrize("now", [NOW + 0.5, NOW + WINDOW + 1])
 def test_cancel_pending_is_read_again(now, reply_status, variety):
     """A cancel is under way: neither sent again nor called done, however long it takes."""
-    assert Next.LOOK is settled(case(reply_status, variety), row(OrderState.CANCEL_PENDING), now).next
+    assert Look() == settled(case(reply_status, variety), row(OrderState.CANCEL_PENDING), now)
 
 
 WORKING = [OrderState.WORKING, OrderState.WORKING_AMO, OrderState.IN_FLIGHT, OrderState.NOT_CANCELLED]
@@ -317,28 +307,28 @@ SOON, LATER = NOW + GRACE_SECONDS / 2, NOW + GRACE_SECONDS
 @pytest.mark.parametrize(
     ("known", "now", "expected"),
     [
-        pytest.param({"reply_status": Status.CANCELLED}, SOON, Decision(Next.LOOK), id="acknowledged just now"),
-        pytest.param({"reply_status": Status.CANCELLED}, LATER, Decision(Next.SEND), id="acknowledged a while ago"),
+        pytest.param({"reply_status": Status.CANCELLED}, SOON, Look(), id="acknowledged just now"),
+        pytest.param({"reply_status": Status.CANCELLED}, LATER, Send(), id="acknowledged a while ago"),
         pytest.param(
             {"reply_status": Status.REFUSED, "last": REFUSED}, SOON,
-            Decision(Next.FINISH, Status.REFUSED, verified=True), id="refused for good",
+            Finish(Status.REFUSED, verified=True), id="refused for good",
         ),
         pytest.param(
             {"reply_status": Status.REFUSED, "last": REFUSED, "objections": 1}, SOON,
-            Decision(Next.FINISH, Status.REFUSED, verified=True), id="refused for good after a 1006",
+            Finish(Status.REFUSED, verified=True), id="refused for good after a 1006",
         ),
-        pytest.param({"reply_status": Status.REFUSED, "objections": 1, "last": UNCLEAR}, SOON, Decision(Next.SEND), id="1006"),
+        pytest.param({"reply_status": Status.REFUSED, "objections": 1, "last": UNCLEAR}, SOON, Send(), id="1006"),
         pytest.param(
             {"reply_status": Status.REFUSED, "objections": CONTRADICTIONS, "last": UNCLEAR}, SOON,
-            Decision(Next.FINISH, Status.REFUSED, verified=True), id="1006 again and again",
+            Finish(Status.REFUSED, verified=True), id="1006 again and again",
         ),
         pytest.param(
             {"objections": CONTRADICTIONS, "unsure": True, "last": UNCLEAR}, SOON,
-            Decision(Next.FINISH, Status.REFUSED, verified=True), id="1006 again and again after silence",
+            Finish(Status.REFUSED, verified=True), id="1006 again and again after silence",
         ),
         pytest.param(
             {"reply_status": Status.BLOCKED, "last": BLOCKED}, SOON,
-            Decision(Next.FINISH, Status.BLOCKED, verified=True), id="blocked",
+            Finish(Status.BLOCKED, verified=True), id="blocked",
         ),
     ],
 )  # fmt: skip
@@ -350,7 +340,7 @@ def test_a_working_row_after_a_definite_reply(known, now, expected, state, varie
 @pytest.mark.parametrize("state", WORKING)
 def test_a_regular_order_that_works_after_silence_is_sent_again(state):
     """The same cancel once more: a second one does no harm."""
-    assert Next.SEND is settled(case(unsure=True), row(state)).next
+    assert Send() == settled(case(unsure=True), row(state))
 
 
 @pytest.mark.parametrize("variety", EXITS)
@@ -358,7 +348,7 @@ def test_a_regular_order_that_works_after_silence_is_sent_again(state):
 def test_an_exit_is_sent_again_after_two_looks_that_show_it_working(state, variety):
     """An exit is not a plain cancel: one look may have come before its effect."""
     known = case(variety=variety, unsure=True)
-    assert [Next.LOOK, Next.SEND] == [settled(known, row(state)).next for _ in range(2)]
+    assert [Look(), Send()] == [settled(known, row(state)) for _ in range(2)]
 
 
 # ---------------------------------------------------------------------- settle: no row
@@ -371,13 +361,13 @@ def test_a_definite_reply_stands_after_the_window(reply_status, finding, variety
     """A book that cannot be read is waited for, then the broker's reply counts, unverified."""
     known = case(reply_status, variety)
     inside, outside = settled(known, finding, NOW + WINDOW - 0.1), settled(known, finding, NOW + WINDOW)
-    assert (Decision(Next.LOOK), Decision(Next.FINISH, reply_status)) == (inside, outside)
+    assert (Look(), Finish(reply_status)) == (inside, outside)
 
 
 @pytest.mark.parametrize("finding", list(Finding))
 def test_a_regular_order_nobody_can_see_is_sent_again_after_silence(finding):
     """Its reply is evidence, too."""
-    assert Next.SEND is settled(case(unsure=True), finding, NOW + 60).next
+    assert Send() == settled(case(unsure=True), finding, NOW + 60)
 
 
 @pytest.mark.parametrize("variety", EXITS)
@@ -385,7 +375,7 @@ def test_a_regular_order_nobody_can_see_is_sent_again_after_silence(finding):
 def test_an_exit_nobody_can_see_is_not_sent_again(finding, variety):
     """It might close a position; it is read to the deadline instead."""
     known = case(variety=variety, unsure=True)
-    assert {Next.LOOK} == {settled(known, finding, NOW + seconds).next for seconds in range(60)}
+    assert {Look()} == {settled(known, finding, NOW + seconds) for seconds in range(60)}
 
 
 @pytest.mark.parametrize(
@@ -404,8 +394,8 @@ def test_not_found_needs_a_readable_book_twice_and_other_evidence(known, expecte
     """One book without the order proves nothing; two and the broker's no do."""
     known = case(**known)
     first, second = (settled(known, Finding.MISSING) for _ in range(MISSING_LOOKS))
-    assert Next.FINISH is not first.next
-    assert expected == second.status
+    assert not isinstance(first, Finish)
+    assert expected == (second.status if isinstance(second, Finish) else None)
 
 
 def test_a_row_takes_back_what_a_missing_row_said():
@@ -413,14 +403,14 @@ def test_a_row_takes_back_what_a_missing_row_said():
     known = case(Status.REFUSED, objections=1)
     for finding in (Finding.MISSING, row(OrderState.WORKING), Finding.MISSING):
         decision = settled(known, finding)
-    assert Next.FINISH is not decision.next
+    assert not isinstance(decision, Finish)
 
 
 @pytest.mark.parametrize("looks", [1, 5, 50])
 def test_no_data_never_means_not_found(looks):
     """5203 is no proof of anything, however often it comes."""
     known = case(Status.REFUSED, objections=1)
-    assert {None} == {settled(known, Finding.NO_DATA).status for _ in range(looks)}
+    assert not [step for _ in range(looks) if isinstance(step := settled(known, Finding.NO_DATA), Finish)]
 
 
 @pytest.mark.parametrize("variety", VARIETIES)
@@ -432,7 +422,7 @@ def test_an_ok_does_not_stand_against_a_row(state, finding, variety):
     settled(known, row(state))
     decision = settled(known, finding, NOW + WINDOW + 1)
     may_repeat = variety == "regular" and state is not OrderState.CANCEL_PENDING
-    assert (Next.SEND if may_repeat else Next.LOOK) is decision.next
+    assert (Send() if may_repeat else Look()) == decision
     assert Status.UNKNOWN is at_deadline(known).status
 
 
@@ -472,7 +462,7 @@ def test_an_ok_does_not_stand_against_a_row(state, finding, variety):
 )
 def test_when_time_is_up(known, seen, status, verified):
     """Evidence, else the broker's word, else nothing is claimed."""
-    assert Decision(Next.FINISH, status, verified) == at_deadline(looked_at(case(**known), seen))
+    assert Finish(status, verified) == at_deadline(looked_at(case(**known), seen))
 
 
 @pytest.mark.parametrize("variety", VARIETIES)

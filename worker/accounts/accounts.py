@@ -5,8 +5,8 @@ from pathlib import Path
 from config.settings import Account, ConfigurationError, Settings, load_accounts
 from neo_cancel.record import Status
 from worker.kotak.session import NoSessionError, Session
-from worker.orders.backoff import CancelPolicy
-from worker.orders.ports import Log
+from worker.observe.log import Log
+from worker.orders.policy import CancelPolicy
 
 __all__ = ["Accounts"]
 

@@ -13,7 +13,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from neo_cancel.ledger import COUNTERS, PARKED, PARKED_KEPT, ScriptCall, load_script
 from worker.ledger.dead_letter import parked_entry
-from worker.orders.ports import Log
+from worker.observe.log import Log
 
 if TYPE_CHECKING:
     import redis.asyncio

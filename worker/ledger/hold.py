@@ -29,8 +29,8 @@ from neo_cancel.messages import CancelOrder, Lane, new_id
 from neo_cancel.record import Status
 from worker.ledger.client import LedgerClient
 from worker.ledger.requeuer import Requeuer
+from worker.observe.log import Log
 from worker.orders.job import Job
-from worker.orders.ports import Log
 
 __all__ = ["NOTHING", "Hold"]
 
@@ -60,11 +60,12 @@ class Hold:
         watch_seconds: float,
         is_watched: Callable[[str, Status], bool],
         on_lost: Callable[[], None],
+        on_written: Callable[[Job, bool], None],
         log: Log,
     ) -> None:
         self._ledger, self._requeuer, self._log = ledger, requeuer, log
         self._lease_seconds, self._gather_seconds = lease_seconds, gather_seconds
-        self._ttl_seconds, self._on_lost = ttl_seconds, on_lost
+        self._ttl_seconds, self._on_lost, self._on_written = ttl_seconds, on_lost, on_written
         self._watch_seconds, self._is_watched = watch_seconds, is_watched
         self.worker = new_id()
         self.jobs: dict[str, Job] = {}
@@ -72,7 +73,7 @@ class Hold:
         self._is_registered = self._has_taken = False
         self._noted: dict[Job, None] = {}
         self._noted_before: dict[Job, None] = {}
-        self._ending: list[tuple[Job, Callable[[Job, bool], None]]] = []
+        self._ending: list[Job] = []
         self._writer: asyncio.Task[None] | None = None
         self._next_write_at = 0.0
         self._mismatches = 0
@@ -128,8 +129,8 @@ class Hold:
         self._noted.clear()
         self._noted_before.clear()
         ending, self._ending = self._ending, []
-        for job, written in ending:
-            written(job, False)
+        for job in ending:
+            self._on_written(job, False)
         self._on_lost()
 
     async def _put_back_forgotten(self, held: int) -> None:
@@ -273,9 +274,9 @@ class Hold:
             if jobs := [job for job in held if not job.is_final]:
                 await self._write(jobs, owner=self.worker, looks=None)
 
-    def finish(self, job: Job, written: Callable[[Job, bool], None]) -> None:
-        """Write a final status soon, whatever it takes; then call `written`, with False where somebody newer owns the order."""
-        self._ending.append((job, written))
+    def finish(self, job: Job) -> None:
+        """Write a final status soon, whatever it takes; then call `on_written`, with False where the order has a newer owner."""
+        self._ending.append(job)
         if self._writer is None or self._writer.done():
             self._writer = asyncio.create_task(self._write_endings())
 
@@ -289,7 +290,7 @@ class Hold:
             if not some:
                 return
             try:
-                answers = await self._write([job for job, _ in some], owner=None, looks=self._watch_at)
+                answers = await self._write(some, owner=None, looks=self._watch_at)
             except (RedisError, OSError) as error:
                 # The truth must not be lost: keep it until the server is back.
                 self._log.error(
@@ -298,9 +299,9 @@ class Hold:
                 self._ending = [*some, *self._ending]
                 await asyncio.sleep(0.2)
                 continue
-            for (job, written), answer in zip(some, answers, strict=True):
+            for job, answer in zip(some, answers, strict=True):
                 self._let_go(job)
-                written(job, bool(answer))
+                self._on_written(job, bool(answer))
 
     def _let_go(self, job: Job) -> None:
         if self.jobs.get(job.name) is job:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from neo_cancel.ledger import ScriptCall
 from worker.ledger.client import LedgerClient
-from worker.orders.ports import Log
+from worker.observe.log import Log
 
 __all__ = ["SharedRateLimiter"]
 

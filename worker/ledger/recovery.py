@@ -11,7 +11,7 @@ from neo_cancel.messages import Lane
 from worker.ledger.client import LedgerClient
 from worker.ledger.hold import Hold
 from worker.ledger.requeuer import Requeuer
-from worker.orders.ports import Log
+from worker.observe.log import Log
 
 __all__ = ["Recovery"]
 

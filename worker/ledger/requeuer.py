@@ -18,8 +18,8 @@ from neo_cancel.ledger import (
 from neo_cancel.messages import CHUNK_SIZE
 from neo_cancel.record import Status
 from worker.ledger.client import LedgerClient
+from worker.observe.log import Log
 from worker.orders.job import Job
-from worker.orders.ports import Log
 
 __all__ = ["MOST_CRASHES", "Requeuer"]
 

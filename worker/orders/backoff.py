@@ -1,55 +1,82 @@
-"""How long to wait between tries, and the policy that says so."""
+"""Whether there is another try, and after which pause: tenacity decides, driven one try at a time.
+
+A retry is a re-queue here, so nothing sleeps: the pause that tenacity would sleep through is handed to the caller.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from tenacity import RetryCallState, wait_random_exponential
+from tenacity import RetryCallState, Retrying, retry_always, wait_exponential
 
-from worker.orders.job import Job
-from worker.orders.verdict import Verdict
+from worker.orders.policy import CancelPolicy
 
-__all__ = ["LEAST_WAIT", "Backoff", "CancelPolicy"]
+__all__ = ["Draw", "Retries"]
 
-LEAST_WAIT: Final = 0.01
+LEAST_WAIT_SECONDS: Final = 0.01
+_LAST_CHANCE_SECONDS: Final = 0.5
+
+Draw = Callable[[float, float], float]
+"""Draws a random number between two, as random.uniform does."""
 
 
 @dataclass(frozen=True, slots=True)
-class CancelPolicy:
-    """Durations in seconds.
+class _Failed:
+    """A try that has to be repeated; see Retries.pause."""
 
-    `window`: how long the book is waited for before the broker's reply stands. `verify` False takes every definite reply at
-    its word. Between tries of any kind the pause is random between 0 and `backoff` * 2^tries, at most `backoff_most`
-    (full jitter). `last_look`: how long past its deadline an order may take for one last look. `watch_refused`: an
-    order that ended `refused` or `blocked` is watched like one that ended `unknown`.
+    remaining_seconds: float
+    retry_after_seconds: float | None
+
+
+class Retries:
+    """The tries of one kind for one order, each followed by a longer pause with full jitter.
+
+    The broker's Retry-After is honoured, and no pause lasts through the last chance before the deadline.
     """
 
-    window: float = 10.0
-    verify: bool = True
-    backoff: float = 0.1
-    backoff_most: float = 5.0
-    last_look: float = 2.0
-    watch_refused: bool = False
+    def __init__(self, policy: CancelPolicy, draw: Draw) -> None:
+        self._ceiling = wait_exponential(multiplier=policy.backoff, max=policy.backoff_most)
+        self._draw = draw
+        self._pause = 0.0
+        retrying = Retrying(
+            retry=retry_always,
+            stop=_is_time_up,
+            wait=self._seconds,
+            sleep=self._note_pause,
+            # The end of the tries is an answer, not an error: tenacity's RetryError never shows.
+            retry_error_callback=lambda _: None,
+        )
+        self._tries = iter(retrying)
+        self._current = next(self._tries, None)
 
+    def pause(self, remaining_seconds: float, *, retry_after_seconds: float | None = None) -> float | None:
+        """Count a try that has to be repeated, and say in how many seconds; None where no time is left for another.
 
-class Backoff:
-    """Full jitter, the broker's Retry-After honoured, and never asleep through the last chance before the deadline."""
+        `remaining_seconds`: until the deadline. `retry_after_seconds`: the broker's wish; 0 is at once, None is no wish.
+        """
+        if self._current is None:
+            return None
+        self._current.retry_state.set_result(_Failed(remaining_seconds, retry_after_seconds))
+        self._current = next(self._tries, None)
+        return None if self._current is None else self._pause
 
-    def __init__(self, job: Job, policy: CancelPolicy, clock: Callable[[], float]) -> None:
-        self._job, self._policy, self._clock = job, policy, clock
+    def _note_pause(self, seconds: float) -> None:
+        self._pause = seconds
 
-    def __call__(self, state: RetryCallState) -> float:
-        """Say how long tenacity should wait after the try that `state` tells of."""
-        verdict: Verdict | None = state.outcome.result() if state.outcome else None
-        asked = verdict.retry_after_seconds if verdict else None
-        if asked == 0.0:
+    def _seconds(self, state: RetryCallState) -> float:
+        failed = _failed(state)
+        wish, remaining = failed.retry_after_seconds, failed.remaining_seconds
+        if wish == 0.0:
             return 0.0
-        return self.seconds(state.attempt_number, at_least=asked or 0.0)
+        seconds = max(self._draw(0.0, self._ceiling(state)), wish or 0.0)
+        return min(seconds, max(remaining - _LAST_CHANCE_SECONDS, remaining / 2, LEAST_WAIT_SECONDS))
 
-    def seconds(self, tries: int, *, at_least: float = 0.0) -> float:
-        """How long to wait after so many tries."""
-        jitter = wait_random_exponential(multiplier=self._policy.backoff, max=self._policy.backoff_most)
-        state = RetryCallState(retry_object=None, fn=None, args=(), kwargs={})  # type: ignore[arg-type]
-        state.attempt_number = tries
-        remaining = max(0.0, self._job.deadline_at - self._clock())
-        return min(max(jitter(state), at_least), max(remaining - 0.5, remaining / 2, LEAST_WAIT))
+
+def _is_time_up(state: RetryCallState) -> bool:
+    return _failed(state).remaining_seconds <= LEAST_WAIT_SECONDS
+
+
+def _failed(state: RetryCallState) -> _Failed:
+    assert state.outcome is not None  # noqa: S101 (tenacity asks after a try)
+    failed: _Failed = state.outcome.result()
+    return failed

@@ -1,28 +1,16 @@
-"""Looking at the order book: one read settles all orders of an account that wait for proof."""
+"""Looking at the order book: one read serves all orders of an account that wait for evidence."""
 
 import asyncio
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
 
-from worker.kotak.order_book import BookPage, Row
 from worker.orders.deadline import DeadlineTimer
-from worker.orders.verdict import Finding
+from worker.orders.finding import Finding, LookResult, find
+from worker.orders.job import Job
+from worker.orders.ports import Reads
 
-__all__ = ["Evidence", "Look", "ReadingPolicy", "Reads"]
-
-
-class Reads(Protocol):
-    """The broker's reads. None stands for a read that gave no answer."""
-
-    async def read_book(self, ucc: str) -> BookPage | None:
-        """Read all orders of the account."""
-        ...
-
-    async def read_order(self, ucc: str, order_number: str) -> BookPage | None:
-        """Read one order."""
-        ...
+__all__ = ["Evidence", "ReadingPolicy"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,106 +35,109 @@ class ReadingPolicy:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """What one look gave: a row or the lack of one, by which read (`book` or `order`)."""
+class _Shared:
+    """What the accounts of a process have in common."""
 
-    finding: Row | Finding
-    source: str
+    reads: Reads
+    policy: ReadingPolicy
+    quiet_since: Callable[[str], float | None]
+    on_look: Callable[[Job, LookResult], None]
+    on_deadline: Callable[[Job], None]
 
 
-Tell = Callable[[Look | None], None]
-"""Called once for who asked: with what was seen, or None where time was up before that."""
-
-
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Waiter:
-    order_number: str
-    tell: Tell | None  # None: told
-    asked_at: float
+    """An order that waits for a look. Times by the loop's clock: `ready_at` is when the pause before the look ends."""
+
+    job: Job | None  # None: it has its answer, or waits no more
+    ready_at: float
     until: float
     patient: bool
     thorough: bool
 
-    def answer(self, look: Look | None) -> None:
-        tell, self.tell = self.tell, None
-        if tell is not None:
-            tell(look)
-
 
 class Evidence:
-    """Looks for all accounts of one process. Reads never take a cancel's turn."""
+    """Looks for all accounts of one process. Reads never take a cancel's turn.
 
-    def __init__(self, reads: Reads, policy: ReadingPolicy, quiet_since: Callable[[str], float | None]) -> None:
-        self._reads, self._policy, self._quiet_since = reads, policy, quiet_since
+    `quiet_since` says when an account's last call ended, None while it sends. `on_look` is called once for each order that
+    waits, with what a look that began after its pause gave; `on_deadline` instead of it where no look was had in time.
+    """
+
+    def __init__(
+        self,
+        reads: Reads,
+        policy: ReadingPolicy,
+        *,
+        quiet_since: Callable[[str], float | None],
+        on_look: Callable[[Job, LookResult], None],
+        on_deadline: Callable[[Job], None],
+    ) -> None:
+        self._shared = _Shared(reads, policy, quiet_since, on_look, on_deadline)
         self._accounts: dict[str, _Account] = {}
 
-    def ask(
-        self, ucc: str, order_number: str, tell: Tell, *, until: float = math.inf, patient: bool, thorough: bool
+    def enqueue(
+        self,
+        job: Job,
+        *,
+        not_before: float = 0.0,
+        until: float = math.inf,
+        patient: bool = False,
+        thorough: bool = False,
     ) -> None:
-        """Have `tell` called with the order as it stands after now, later and at most once. Waiting costs no task.
+        """Let an order wait for a look. Waiting costs no task.
 
-        `until`, by the loop's clock: no answer is wanted later, and None is told then. `patient`: the answer may wait for
-        others that need one. `thorough`: read the whole book, because a single read of an order that is not there
-        proves nothing.
+        Times by the loop's clock: the look begins after `not_before`; `until` is when it is not wanted any more. `patient`: it
+        may wait for other orders that need one. `thorough`: read the whole book, because a single read of an order that
+        is not there proves nothing.
         """
-        self._of(ucc).ask(order_number, tell, until=until, patient=patient, thorough=thorough)
-
-    async def look(self, ucc: str, order_number: str, *, thorough: bool) -> Look:
-        """Wait for a look that does not wait for others; see `ask`."""
-        seen: asyncio.Future[Look | None] = asyncio.get_running_loop().create_future()
-        waiter = self._of(ucc).ask(order_number, seen.set_result, until=math.inf, patient=False, thorough=thorough)
-        try:
-            look = await seen
-        finally:
-            waiter.tell = None  # nobody listens any more
-        assert look is not None  # noqa: S101 (there is no time by which it would not be wanted)
-        return look
+        self._of(job.ucc).enqueue(job, not_before, until, patient=patient, thorough=thorough)
 
     def withdraw(self) -> None:
-        """Forget who waits; nobody is told."""
+        """Forget every waiting order; neither `on_look` nor `on_deadline` is called for them."""
         for account in self._accounts.values():
             account.withdraw()
+
+    def close(self) -> None:
+        """Stop reading; reads under way are cancelled."""
+        for account in self._accounts.values():
+            account.close()
 
     def _of(self, ucc: str) -> "_Account":
         account = self._accounts.get(ucc)
         if account is None:
-            account = self._accounts[ucc] = _Account(ucc, self._reads, self._policy, self._quiet_since)
+            account = self._accounts[ucc] = _Account(ucc, self._shared)
         return account
-
-    def close(self) -> None:
-        """Stop reading; looks under way are cancelled."""
-        for account in self._accounts.values():
-            account.close()
 
 
 class _Account:
-    def __init__(
-        self, ucc: str, reads: Reads, policy: ReadingPolicy, quiet_since: Callable[[str], float | None]
-    ) -> None:
-        self._ucc, self._reads, self._policy, self._quiet_since = ucc, reads, policy, quiet_since
+    """One account. `is_readable`: its last read gave a book."""
+
+    def __init__(self, ucc: str, shared: _Shared) -> None:
+        self._ucc, self._shared = ucc, shared
         self._waiters: list[_Waiter] = []
         self._wake = asyncio.Event()
-        self._slots = asyncio.Semaphore(policy.at_once)
+        self._slots = asyncio.Semaphore(shared.policy.at_once)
         self._reading: dict[asyncio.Task[None], list[_Waiter]] = {}
-        self._timer = DeadlineTimer(self._expire)
+        self._timer = DeadlineTimer(self._end_late)
         self._loop_task: asyncio.Task[None] | None = None
-        self._next_read_at = 0.0
+        self._next_read_at = self._sleeps_until = 0.0
         self._is_readable = False
 
-    def ask(self, order_number: str, tell: Tell, *, until: float, patient: bool, thorough: bool) -> _Waiter:
-        asked_at = asyncio.get_running_loop().time()
-        waiter = _Waiter(order_number, tell, asked_at, until, patient, thorough)
-        self._waiters.append(waiter)
+    def enqueue(self, job: Job, not_before: float, until: float, *, patient: bool, thorough: bool) -> None:
+        ready_at = max(not_before, asyncio.get_running_loop().time())
+        self._waiters.append(_Waiter(job, ready_at, until, patient, thorough))
         self._timer.set(until)
         if self._loop_task is None or self._loop_task.done():
             self._loop_task = asyncio.create_task(self._read_while_needed())
-        elif not patient or len(self._waiters) >= self._policy.crowd:
+        elif self._sleeps_until > ready_at + self._shared.policy.quiet or self._is_urgent(patient=patient):
             self._wake.set()
-        return waiter
+
+    def _is_urgent(self, *, patient: bool) -> bool:
+        return not patient or len(self._waiters) >= self._shared.policy.crowd
 
     def withdraw(self) -> None:
         for waiter in self._open():
-            waiter.tell = None
+            waiter.job = None
 
     def close(self) -> None:
         self._timer.cancel()
@@ -155,14 +146,20 @@ class _Account:
                 task.cancel()
 
     def _open(self) -> list[_Waiter]:
-        return [waiter for some in (self._waiters, *self._reading.values()) for waiter in some if waiter.tell]
+        return [waiter for some in (self._waiters, *self._reading.values()) for waiter in some if waiter.job]
 
-    def _expire(self) -> float:
+    def _end_late(self) -> float:
         now = asyncio.get_running_loop().time()
         for waiter in self._open():
-            if waiter.until <= now:
-                waiter.answer(None)
+            if waiter.until <= now and waiter.job:
+                job, waiter.job = waiter.job, None
+                self._shared.on_deadline(job)
         return min((waiter.until for waiter in self._open()), default=math.inf)
+
+    def _answer(self, waiter: _Waiter, result: LookResult) -> None:
+        job, waiter.job = waiter.job, None
+        if job is not None:
+            self._shared.on_look(job, result)
 
     async def _read_while_needed(self) -> None:
         loop = asyncio.get_running_loop()
@@ -171,14 +168,13 @@ class _Account:
             await self._slots.acquire()
             now = loop.time()
             await asyncio.sleep(max(0.0, self._next_read_at - now))
-            waiters, self._waiters = self._waiters, []
-            waiters = [waiter for waiter in waiters if waiter.tell]
+            waiters = self._take_ready(loop.time())
             if not waiters:
                 self._slots.release()
                 continue
             calls = len(waiters) if self._one_by_one(waiters) else 1
-            self._next_read_at = max(now, self._next_read_at) + calls / self._policy.reads_per_second
-            task = asyncio.create_task(self._answer(waiters))
+            self._next_read_at = max(now, self._next_read_at) + calls / self._shared.policy.reads_per_second
+            task = asyncio.create_task(self._read(waiters))
             self._reading[task] = waiters
             task.add_done_callback(self._read_done)
 
@@ -186,9 +182,15 @@ class _Account:
         del self._reading[task]
         self._slots.release()
 
+    def _take_ready(self, now: float) -> list[_Waiter]:
+        waiting = [waiter for waiter in self._waiters if waiter.job]
+        self._waiters = [waiter for waiter in waiting if waiter.ready_at > now]
+        return [waiter for waiter in waiting if waiter.ready_at <= now]
+
     async def _until_due(self) -> None:
         loop = asyncio.get_running_loop()
         while (seconds := self._seconds_to_wait(loop.time())) > 0:
+            self._sleeps_until = loop.time() + seconds
             self._wake.clear()
             try:
                 async with asyncio.timeout(seconds):
@@ -197,50 +199,48 @@ class _Account:
                 continue
 
     def _seconds_to_wait(self, now: float) -> float:
-        policy = self._policy
-        waited = now - self._waiters[0].asked_at
-        hurried = [waiter.asked_at for waiter in self._waiters if not waiter.patient]
-        if hurried:
-            # A moment for others that fail in the same burst.
-            return policy.gather - (now - hurried[0])
+        # A moment for other orders that fail in the same burst.
+        gather = self._shared.policy.gather
+        seconds = (
+            min((waiter.ready_at for waiter in self._waiters if not waiter.patient), default=math.inf) + gather - now
+        )
+        patient = [waiter.ready_at for waiter in self._waiters if waiter.patient]
+        return min(seconds, self._patience(patient, now)) if patient else seconds
+
+    def _patience(self, asked_at: list[float], now: float) -> float:
+        """How many seconds acknowledged orders may still wait for others."""
+        policy = self._shared.policy
         if len(self._waiters) >= policy.crowd:
             return 0.0
-        patience = (policy.patience if self._is_readable else policy.probe) - waited
-        quiet_since = self._quiet_since(self._ucc)
+        patience = (policy.patience if self._is_readable else policy.probe) - (now - asked_at[0])
+        quiet_since = self._shared.quiet_since(self._ucc)
         if quiet_since is None:  # still sending: look again in a moment
             return min(patience, policy.quiet)
-        return min(patience, policy.quiet - (now - max(quiet_since, self._waiters[-1].asked_at)))
+        return min(patience, policy.quiet - (now - max(quiet_since, asked_at[-1])))
 
     def _one_by_one(self, waiters: list[_Waiter]) -> bool:
-        return len(waiters) <= self._policy.few and not any(waiter.thorough for waiter in waiters)
+        return len(waiters) <= self._shared.policy.few and not any(waiter.thorough for waiter in waiters)
 
-    async def _answer(self, waiters: list[_Waiter]) -> None:
+    async def _read(self, waiters: list[_Waiter]) -> None:
         try:
             if self._one_by_one(waiters):
-                await asyncio.gather(*(self._answer_one(waiter) for waiter in waiters))
+                await asyncio.gather(*(self._read_order(waiter) for waiter in waiters))
             else:
-                page = await self._reads.read_book(self._ucc)
+                page = await self._shared.reads.read_book(self._ucc)
                 self._is_readable = page is not None and page.rows is not None
                 for waiter in waiters:
-                    waiter.answer(Look(_find(page, waiter.order_number), "book"))
+                    if waiter.job:
+                        self._answer(waiter, LookResult(find(page, waiter.job.order_number), "book"))
         finally:
             for waiter in waiters:
-                waiter.answer(Look(Finding.UNREADABLE, "book"))
+                self._answer(waiter, LookResult(Finding.UNREADABLE, "book"))
 
-    async def _answer_one(self, waiter: _Waiter) -> None:
-        page = await self._reads.read_order(self._ucc, waiter.order_number)
+    async def _read_order(self, waiter: _Waiter) -> None:
+        if waiter.job is None:
+            return
+        number = waiter.job.order_number
+        page = await self._shared.reads.read_order(self._ucc, number)
         self._is_readable = page is not None and page.rows is not None
-        found = _find(page, waiter.order_number)
+        found = find(page, number)
         # One order's read that lacks the order is no readable book.
-        waiter.answer(Look(Finding.NO_DATA if found is Finding.MISSING else found, "order"))
-
-
-def _find(page: BookPage | None, order_number: str) -> Row | Finding:
-    if page is None:
-        return Finding.UNREADABLE
-    if page.rows is None:
-        return Finding.NO_DATA if page.is_empty else Finding.UNREADABLE
-    row = page.rows.get(order_number)
-    if row is not None:
-        return row
-    return Finding.NO_DATA if page.is_empty or page.is_partial else Finding.MISSING
+        self._answer(waiter, LookResult(Finding.NO_DATA if found is Finding.MISSING else found, "order"))

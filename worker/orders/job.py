@@ -7,6 +7,7 @@ import orjson
 from neo_cancel.messages import Lane
 from neo_cancel.record import FINAL, Header, Status, split
 from worker.kotak.order_book import Row
+from worker.orders.course import Course
 
 __all__ = ["Job"]
 
@@ -21,6 +22,7 @@ class Job:
     __slots__ = (
         "amo",
         "attempts",
+        "course",
         "crashes",
         "deadline_at",
         "document",
@@ -41,6 +43,7 @@ class Job:
     def __init__(self, header: Header, document: dict[str, Any]) -> None:
         self.document = document
         self.is_in_flight = self.is_watched = False
+        self.course: Course | None = None
         self.fence, self.enqueued_ms = header.fence, header.enqueued_ms
         self.maybe_sent, self.crashes = header.maybe_sent, header.crashes
         self.status = Status(header.status)

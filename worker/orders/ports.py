@@ -1,17 +1,29 @@
-"""What the use case needs of the world, as Protocols: the broker, a place for notes, a log."""
+"""What the orders room needs of the world, as Protocols: the broker, the account's rate, the ledger."""
 
-from typing import Any, Protocol
+from typing import Protocol
 
 from neo_cancel.record import Status
-from worker.kotak.replies import Reply
+from worker.kotak.order_book import BookPage
+from worker.kotak.replies import Failure, Reply
 from worker.orders.job import Job
-from worker.orders.verdict import Failure
 
-__all__ = ["Broker", "Log", "Notes"]
+__all__ = ["Broker", "Ledger", "RateLimiter", "Reads"]
 
 
-class Broker(Protocol):
-    """The calls a cancel needs."""
+class Reads(Protocol):
+    """The broker's reads. None stands for a read that gave no answer."""
+
+    async def read_book(self, ucc: str) -> BookPage | None:
+        """Read all orders of the account."""
+        ...
+
+    async def read_order(self, ucc: str, order_number: str) -> BookPage | None:
+        """Read one order."""
+        ...
+
+
+class Broker(Reads, Protocol):
+    """The broker's calls."""
 
     async def cancel(self, job: Job) -> Reply | Failure:
         """Send the cancel once. Raises NoSessionError."""
@@ -22,25 +34,29 @@ class Broker(Protocol):
         ...
 
 
-class Notes(Protocol):
-    """Where the worker writes what it knows of an order that is not final yet."""
+class RateLimiter(Protocol):
+    """The rates of the accounts, shared with all other processes."""
+
+    async def take(self, ucc: str, wanted: int, *, is_risk: bool) -> tuple[int, float]:
+        """Ask for sends: how many are granted, and in how many seconds it is worth asking again."""
+        ...
+
+    async def slow_down(self, ucc: str) -> None:
+        """Note that the broker found the account too fast."""
+        ...
+
+    def is_limited(self, ucc: str) -> bool:
+        """Tell whether the account has a rate at all."""
+        ...
+
+
+class Ledger(Protocol):
+    """Where the worker writes what it knows of an order. Nothing is written at once."""
 
     def note(self, job: Job, status: Status, waiting_for: str | None = None) -> None:
-        """Say where the order stands, for whoever asks."""
+        """Note where an order stands that is not final yet, for those who look it up."""
         ...
 
-
-class Log(Protocol):
-    """A structured log."""
-
-    def debug(self, event: str, **facts: Any) -> None:
-        """Say what is normal."""
-        ...
-
-    def info(self, event: str, **facts: Any) -> None:
-        """Say what happened."""
-        ...
-
-    def error(self, event: str, **facts: Any) -> None:
-        """Say what somebody must look at."""
+    def finish(self, job: Job) -> None:
+        """Write an order whose work has ended."""
         ...

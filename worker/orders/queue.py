@@ -1,48 +1,26 @@
-"""Whose turn it is: one priority queue an account, paced for all processes, so that waiting costs no polling."""
+"""Account queues: who is sent next, at the account's rate, and waiting costs no polling."""
 
 import asyncio
-import heapq
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
-from itertools import count
-from typing import Final, Protocol
+from typing import Final
 
 from worker.orders.deadline import DeadlineTimer
 from worker.orders.job import Job
+from worker.orders.places import Places
+from worker.orders.ports import RateLimiter
 from worker.orders.verdict import Verdict
+from worker.orders.waiting import RISK, WaitingOrders
 
-__all__ = ["LanePolicy", "Lanes", "RateLimiter"]
+__all__ = ["AccountQueues", "QueuePolicy"]
 
-Tell = Callable[[Job, float | None], bool]
-"""Called once for who lined up: with when the turn was granted, or None where none will come. Answers whether it is used."""
-
-_ROUTINE: Final = 1
-_RISK: Final = 0
 _ENTITLED_LOOK_SECONDS: Final = 0.05
 _STALE_SECONDS: Final = 0.02
-"""A grant not used by then is given up: sent late, it would meet the sends of the second that follows."""
-
-
-class RateLimiter(Protocol):
-    """The account's shared rate."""
-
-    async def take(self, ucc: str, wanted: int, *, is_risk: bool) -> tuple[int, float]:
-        """Ask for sends: how many are granted, and in how many seconds it is worth asking again."""
-        ...
-
-    async def slow_down(self, ucc: str) -> None:
-        """Say that the broker found the account too fast."""
-        ...
-
-    def is_limited(self, ucc: str) -> bool:
-        """Whether the account has a rate at all."""
-        ...
+"""A turn that is not used by then is given up: sent late, it would meet the sends of the second that follows."""
 
 
 @dataclass(frozen=True, slots=True)
-class LanePolicy:
+class QueuePolicy:
     """How much may be under way.
 
     `at_once`: calls of one account in flight. `all_at_once`: calls of the process in flight. `blocked_seconds`: how long
@@ -54,282 +32,257 @@ class LanePolicy:
     blocked_seconds: float = 5.0
 
 
-class _Places:
-    """Places in flight of the whole process. Lanes that find none get the next ones in turn, those with a risk order first."""
+@dataclass(frozen=True, slots=True)
+class _Shared:
+    """What all account queues of a process have in common."""
 
-    def __init__(self, most: int) -> None:
-        self.free = most
-        self._starving: tuple[dict[_Lane, None], ...] = ({}, {})  # by urgency
-
-    @property
-    def are_contended(self) -> bool:
-        """Somebody waits for a place, or would have to."""
-        return self.free <= 0 or bool(self._starving[_RISK]) or bool(self._starving[_ROUTINE])
-
-    def queue_up(self, lane: "_Lane", urgency: int) -> None:
-        """Ask to be woken when a place is free."""
-        self._starving[urgency][lane] = None
-
-    def give_back(self) -> None:
-        """Free a place and wake the lane whose turn it is."""
-        self.free += 1
-        for lanes in self._starving:
-            while lanes:
-                lane = next(iter(lanes))
-                del lanes[lane]
-                if lane.waiting:
-                    lane.wake()
-                    return
+    rate_limiter: RateLimiter
+    policy: QueuePolicy
+    clock: Callable[[], float]
+    is_entitled: Callable[[], bool]
+    on_turn: Callable[[Job, float], None]
+    on_deadline: Callable[[Job], None]
+    places: Places
 
 
-class Lanes:
-    """The lanes of all accounts of one process. While `is_entitled` says no, nobody has a turn."""
+class AccountQueues:
+    """The queues of all accounts of one process. While `is_entitled` says no, no order has a turn.
+
+    `on_turn` is called with an order and when its turn was granted (by the loop's clock); the order is in flight then, until
+    `release`. `on_deadline` is called with an order whose deadline came before its turn. `clock` gives seconds since the
+    epoch, the clock of deadlines. Waiting costs no task.
+    """
 
     def __init__(
         self,
         rate_limiter: RateLimiter,
-        policy: LanePolicy,
+        policy: QueuePolicy,
+        *,
         clock: Callable[[], float],
-        is_entitled: Callable[[], bool] = lambda: True,
+        is_entitled: Callable[[], bool],
+        on_turn: Callable[[Job, float], None],
+        on_deadline: Callable[[Job], None],
     ) -> None:
-        self._rate_limiter, self._policy, self._clock, self._is_entitled = rate_limiter, policy, clock, is_entitled
-        self._places = _Places(policy.all_at_once)
-        self._accounts: dict[str, _Lane] = {}
+        places = Places(policy.all_at_once)
+        self._shared = _Shared(rate_limiter, policy, clock, is_entitled, on_turn, on_deadline, places)
+        self._accounts: dict[str, _AccountQueue] = {}
 
-    def of(self, ucc: str) -> "_Lane":
-        """Find or make an account's lane."""
-        lane = self._accounts.get(ucc)
-        if lane is None:
-            lane = self._accounts[ucc] = _Lane(
-                ucc,
-                rate_limiter=self._rate_limiter,
-                policy=self._policy,
-                clock=self._clock,
-                is_entitled=self._is_entitled,
-                places=self._places,
-            )
-        return lane
+    def enqueue(self, job: Job, *, not_before: float = 0.0) -> None:
+        """Let an order wait for its turn, which may come at once; with `not_before` (seconds since the epoch) not before that."""
+        self._of(job.ucc).enqueue(job, not_before)
+
+    def release(self, job: Job) -> None:
+        """Take an order out of flight; for one that is not in flight this does nothing."""
+        if job.is_in_flight:
+            self._of(job.ucc).release(job)
+
+    def escalate(self, job: Job) -> None:
+        """Let a waiting order that became urgent overtake every routine order."""
+        self._of(job.ucc).escalate(job)
+
+    def is_free(self, ucc: str) -> bool:
+        """Tell whether the account's next turn would come at once."""
+        return self._of(ucc).is_free
+
+    def is_fresh(self, ucc: str, granted_at: float) -> bool:
+        """Tell whether a turn that was granted then may still be used."""
+        age_seconds = asyncio.get_running_loop().time() - granted_at
+        return age_seconds <= _STALE_SECONDS or not self._shared.rate_limiter.is_limited(ucc)
+
+    def pause(self, ucc: str, seconds: float) -> None:
+        """Hold a whole account back, as the broker asked."""
+        self._of(ucc).stop.pause(seconds)
+
+    def block(self, ucc: str, verdict: Verdict) -> None:
+        """Stop an account: its waiting orders have their turn now, to learn of it; after a few seconds one call may try again."""
+        self._of(ucc).block(verdict)
+
+    def blocked(self, ucc: str) -> Verdict | None:
+        """Answer the verdict that blocked the account, while it answers without a call; else None."""
+        return self._of(ucc).stop.blocked
 
     @property
     def are_idle(self) -> bool:
         """No call is in flight."""
-        return self._places.free == self._policy.all_at_once
+        return self._shared.places.are_all_free
+
+    def waiting(self, ucc: str) -> int:
+        """Count the account's orders that wait for their turn."""
+        return 0 if (account := self._accounts.get(ucc)) is None else account.waiting
 
     def quiet_since(self, ucc: str) -> float | None:
-        """When the account's last call ended, by the loop's clock; None while it sends or wants to."""
-        lane = self._accounts.get(ucc)
-        return 0.0 if lane is None else lane.quiet_since
+        """Say when the account's last call ended, by the loop's clock; None while it sends or wants to."""
+        return 0.0 if (account := self._accounts.get(ucc)) is None else account.quiet_since
 
     def withdraw(self) -> None:
-        """Forget who waits; nobody is told."""
-        for lane in self._accounts.values():
-            lane.withdraw()
+        """Forget every waiting order; `on_turn` and `on_deadline` are not called for them."""
+        for account in self._accounts.values():
+            account.withdraw()
 
     def close(self) -> None:
-        """Send nobody any more: who waits is told that no turn will come."""
-        for lane in self._accounts.values():
-            lane.close()
+        """Forget every waiting order, and give no turn any more."""
+        for account in self._accounts.values():
+            account.close()
+
+    def _of(self, ucc: str) -> "_AccountQueue":
+        account = self._accounts.get(ucc)
+        if account is None:
+            account = self._accounts[ucc] = _AccountQueue(ucc, self._shared)
+        return account
 
 
-class _Lane:
-    """One account: risk before routine, then the earlier deadline, then the earlier arrival."""
+class _Stop:
+    """What keeps an account from sending: a pause that the broker asked for, or a refusal of all that comes from here."""
 
-    def __init__(
-        self,
-        ucc: str,
-        *,
-        rate_limiter: RateLimiter,
-        policy: LanePolicy,
-        clock: Callable[[], float],
-        is_entitled: Callable[[], bool],
-        places: _Places,
-    ) -> None:
-        self._ucc, self._rate_limiter, self._policy, self._clock = ucc, rate_limiter, policy, clock
-        self._is_entitled, self._places = is_entitled, places
-        self._heap: list[tuple[int, float, int, Job, Tell]] = []
-        self._timer = DeadlineTimer(self._expire)
-        self._arrivals = count()
-        self._in_flight = 0
-        self._last_call_ended = 0.0
-        self._wake = asyncio.Event()
-        self._pacer: asyncio.Task[None] | None = None
-        self._paused_until = 0.0
-        self._blocked_until = 0.0
-        self._blocked: Verdict | None = None
-        self._is_closed = False
-        self._sleeps_for: int | None = None
+    def __init__(self, blocked_seconds: float) -> None:
+        self._blocked_seconds = blocked_seconds
+        self._paused_until = self._blocked_until = 0.0
+        self._verdict: Verdict | None = None
 
     @property
-    def quiet_since(self) -> float | None:
-        """See Lanes.quiet_since."""
-        return None if self._heap or self._in_flight else self._last_call_ended
-
-    @property
-    def is_free(self) -> bool:
-        """The next turn would come at once."""
-        return not self._heap and not self._rate_limiter.is_limited(self._ucc) and self._may_send()
-
-    @property
-    def waiting(self) -> int:
-        """How many orders wait for their turn."""
-        return len(self._heap)
+    def paused_seconds(self) -> float:
+        """How long the pause still lasts; 0 for none."""
+        return max(0.0, self._paused_until - asyncio.get_running_loop().time())
 
     @property
     def blocked(self) -> Verdict | None:
-        """The verdict that blocked the account, while it answers without a call."""
-        return self._blocked if asyncio.get_running_loop().time() < self._blocked_until else None
-
-    def block(self, verdict: Verdict) -> None:
-        """Stop the account: who waits finds out without a call; after a few seconds one call may try again."""
-        self._blocked = verdict
-        self._blocked_until = asyncio.get_running_loop().time() + self._policy.blocked_seconds
-        while self._heap:
-            self._next(asyncio.get_running_loop().time())
+        return self._verdict if asyncio.get_running_loop().time() < self._blocked_until else None
 
     def pause(self, seconds: float) -> None:
-        """Hold the whole account back, as the broker asked."""
         self._paused_until = max(self._paused_until, asyncio.get_running_loop().time() + seconds)
 
-    def withdraw(self) -> None:
-        """See Lanes.withdraw."""
-        self._heap.clear()
+    def block(self, verdict: Verdict) -> None:
+        self._verdict = verdict
+        self._blocked_until = asyncio.get_running_loop().time() + self._blocked_seconds
 
-    def close(self) -> None:
-        """See Lanes.close."""
-        self._is_closed = True
-        self._timer.cancel()
-        while self._heap:
-            *_, job, tell = heapq.heappop(self._heap)
-            tell(job, None)
-        if self._pacer is not None:
-            self._pacer.cancel()
 
-    def line_up(self, job: Job, tell: Tell) -> None:
-        """Have `tell` called when it is this job's turn, perhaps at once; who uses the turn calls `done` after it.
+class _AccountQueue:
+    """One account. `asked_for`: the urgency for which the rate limiter answered "not yet", while that is waited for."""
 
-        It is called with None when the job's deadline came first or the lane closed. Waiting costs no task.
-        """
-        loop = asyncio.get_running_loop()
-        if self._is_closed:
-            tell(job, None)
+    def __init__(self, ucc: str, shared: _Shared) -> None:
+        self._ucc, self._shared = ucc, shared
+        self._orders = WaitingOrders()
+        self.stop = _Stop(shared.policy.blocked_seconds)
+        self._timer = DeadlineTimer(self._look_at_clock)
+        self._in_flight = 0
+        self._last_call_ended = 0.0
+        self._wake = asyncio.Event()
+        self._turns: asyncio.Task[None] | None = None
+        self._asked_for: int | None = None
+
+    @property
+    def quiet_since(self) -> float | None:
+        return None if self._orders or self._in_flight else self._last_call_ended
+
+    @property
+    def waiting(self) -> int:
+        return len(self._orders)
+
+    @property
+    def is_free(self) -> bool:
+        return not self._orders and not self._shared.rate_limiter.is_limited(self._ucc) and self._may_send()
+
+    def enqueue(self, job: Job, not_before: float) -> None:
+        now = self._shared.clock()
+        if not_before > now:
+            self._orders.push(job, not_before=not_before)
+            self._set_timer(min(not_before, job.deadline_at))
         elif self.is_free:
-            self._in_flight += 1
-            self._places.free -= 1
-            tell(job, loop.time())
+            self._give_turn(job, asyncio.get_running_loop().time())
         else:
-            self._push(job, tell)
-            self._timer.set(self._loop_time_of(job.deadline_at))
-            if self._pacer is None or self._pacer.done():
-                self._pacer = asyncio.create_task(self._give_turns())
-            # Who sleeps until the next send is allowed is woken by nothing less than a more urgent order.
-            elif self._sleeps_for is None or (job.is_risk and self._sleeps_for == _ROUTINE):
-                self._wake.set()
+            self._orders.push(job)
+            self._set_timer(job.deadline_at)
+            self._start_turns(is_risk=job.is_risk)
 
-    def is_fresh(self, granted_at: float) -> bool:
-        """Whether a turn granted then may still be used."""
-        age_seconds = asyncio.get_running_loop().time() - granted_at
-        return age_seconds <= _STALE_SECONDS or not self._rate_limiter.is_limited(self._ucc)
-
-    async def turn(self, job: Job) -> bool:
-        """Wait for this job's turn; False when its deadline came first or the lane closed. After True call `done`."""
-        while True:
-            turn: asyncio.Future[float | None] = asyncio.get_running_loop().create_future()
-            self.line_up(job, partial(_answer, turn))
-            try:
-                granted_at = await turn
-            except asyncio.CancelledError:
-                if turn.done() and not turn.cancelled() and turn.result() is not None:
-                    self.done()
-                raise
-            if granted_at is None:
-                return False
-            if self.is_fresh(granted_at):
-                return True
-            self.done()
-
-    def done(self) -> None:
-        """Give the place in flight back."""
+    def release(self, job: Job) -> None:
+        job.is_in_flight = False
         self._in_flight -= 1
-        self._places.give_back()
+        self._shared.places.give_back()
         self._last_call_ended = asyncio.get_running_loop().time()
-        if self._sleeps_for is None:
+        if self._asked_for is None:
             self._wake.set()
 
-    def wake(self) -> None:
-        """Look again: a place in flight is free."""
-        self._wake.set()
+    def escalate(self, job: Job) -> None:
+        if self._orders.escalate(job):
+            self._wake.set()
 
-    def hurry(self, order_number: str) -> None:
-        """Move a waiting order to the risk lane."""
-        for entry in list(self._heap):
-            urgency, _, _, job, tell = entry
-            if job.order_number == order_number and urgency != _RISK:
-                self._heap.remove(entry)
-                heapq.heapify(self._heap)
-                self._push(job, tell)
-                self._wake.set()
+    def block(self, verdict: Verdict) -> None:
+        self.stop.block(verdict)
+        for job in self._orders.take_all():
+            self._give_turn(job, asyncio.get_running_loop().time())
 
-    def _push(self, job: Job, tell: Tell) -> None:
-        urgency = _RISK if job.is_risk else _ROUTINE
-        # A second try for what has ended waits for every first one.
-        deadline_at = math.inf if job.is_watched else job.deadline_at
-        heapq.heappush(self._heap, (urgency, deadline_at, next(self._arrivals), job, tell))
+    def withdraw(self) -> None:
+        self._orders.take_all()
 
-    def _expire(self) -> float:
-        """Tell those whose time is up; answer when the next one's is."""
-        now = self._clock()
-        late = [entry for entry in self._heap if entry[3].deadline_at <= now]
-        if late:
-            self._heap = [entry for entry in self._heap if entry[3].deadline_at > now]
-            heapq.heapify(self._heap)
-        for *_, job, tell in late:
-            tell(job, None)
-        return self._loop_time_of(min((entry[3].deadline_at for entry in self._heap), default=math.inf))
+    def close(self) -> None:
+        self.withdraw()
+        self._timer.cancel()
+        if self._turns is not None:
+            self._turns.cancel()
+
+    def _start_turns(self, *, is_risk: bool) -> None:
+        if self._turns is None or self._turns.done():
+            self._turns = asyncio.create_task(self._give_turns())
+        # A wait until the next send is allowed is cut short by nothing less than a more urgent order.
+        elif self._asked_for is None or (is_risk and self._asked_for != RISK):
+            self._wake.set()
+
+    def _give_turn(self, job: Job, granted_at: float) -> None:
+        self._in_flight += 1
+        self._shared.places.take()
+        job.is_in_flight = True
+        self._shared.on_turn(job, granted_at)
+
+    def _look_at_clock(self) -> float:
+        """Let go what a pause held back, end what is late; answer when to look again, by the loop's clock."""
+        now = self._shared.clock()
+        for job in self._orders.take_late(now):
+            self._shared.on_deadline(job)
+        for job in self._orders.take_due(now):
+            self.enqueue(job, 0.0)
+        return self._loop_time_of(self._orders.next_time())
+
+    def _set_timer(self, at: float) -> None:
+        self._timer.set(self._loop_time_of(at))
 
     def _loop_time_of(self, at: float) -> float:
-        return asyncio.get_running_loop().time() + at - self._clock()
+        return asyncio.get_running_loop().time() + at - self._shared.clock()
 
     def _may_send(self) -> bool:
-        is_paused = asyncio.get_running_loop().time() < self._paused_until
-        has_place = self._in_flight < self._policy.at_once and not self._places.are_contended
-        return has_place and not is_paused and self._is_entitled()
+        has_place = self._in_flight < self._shared.policy.at_once and not self._shared.places.are_contended
+        return has_place and not self.stop.paused_seconds and self._shared.is_entitled()
 
     async def _give_turns(self) -> None:
-        while self._heap:
-            if not self._is_entitled():
+        while self._orders:
+            if not self._shared.is_entitled():
                 await self._sleep(_ENTITLED_LOOK_SECONDS)
-                continue
-            free = self._policy.at_once - self._in_flight
-            paused = self._paused_until - asyncio.get_running_loop().time()
-            if free <= 0 or paused > 0:
-                await self._sleep(paused if paused > 0 else None)
-                continue
-            if self._places.free <= 0:
-                self._places.queue_up(self, self._heap[0][0])
+            elif paused := self.stop.paused_seconds:
+                await self._sleep(paused)
+            elif self._in_flight >= self._shared.policy.at_once:
                 await self._sleep(None)
-                continue
-            free = min(free, self._places.free)
-            is_risk = self._heap[0][0] == _RISK
-            same = sum(entry[0] == self._heap[0][0] for entry in self._heap) if is_risk else len(self._heap)
-            asked_at = asyncio.get_running_loop().time()
-            wanted = min(free, same)
-            granted, wait_seconds = await self._rate_limiter.take(self._ucc, wanted, is_risk=is_risk)
-            for _ in range(granted if self._is_entitled() else 0):
-                self._next(asked_at)
-            if granted < wanted:
-                self._sleeps_for = _RISK if is_risk else _ROUTINE
-                await self._sleep(wait_seconds)
-                self._sleeps_for = None
+            elif self._shared.places.free <= 0:
+                self._shared.places.wait(self._wake_up, self._orders.first_urgency)
+                await self._sleep(None)
+            else:
+                await self._ask_for_turns()
 
-    def _next(self, granted_at: float) -> None:
-        while self._heap:
-            *_, job, tell = heapq.heappop(self._heap)
-            self._in_flight += 1
-            self._places.free -= 1
-            if tell(job, granted_at):
-                return
-            self._in_flight -= 1
-            self._places.free += 1
+    async def _ask_for_turns(self) -> None:
+        urgency = self._orders.first_urgency
+        free = min(self._shared.policy.at_once - self._in_flight, self._shared.places.free)
+        wanted = min(free, self._orders.alike)
+        asked_at = asyncio.get_running_loop().time()
+        granted, wait_seconds = await self._shared.rate_limiter.take(self._ucc, wanted, is_risk=urgency == RISK)
+        for _ in range(granted if self._shared.is_entitled() else 0):
+            if self._orders:
+                self._give_turn(self._orders.pop(), asked_at)
+        if granted < wanted:
+            self._asked_for = urgency
+            await self._sleep(wait_seconds)
+            self._asked_for = None
+
+    def _wake_up(self) -> bool:
+        self._wake.set()
+        return bool(self._orders)
 
     async def _sleep(self, seconds: float | None) -> None:
         """Sleep, but not through an arrival: it may be a risk order, which may have a turn at once."""
@@ -339,10 +292,3 @@ class _Lane:
                 await self._wake.wait()
         except TimeoutError:
             return
-
-
-def _answer(turn: "asyncio.Future[float | None]", _job: Job, granted_at: float | None) -> bool:
-    if turn.done():  # cancelled meanwhile
-        return False
-    turn.set_result(granted_at)
-    return True

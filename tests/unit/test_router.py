@@ -1,6 +1,7 @@
 """One order from its cancel to its final status, against a broker in memory."""
 
 import asyncio
+import random
 import time
 from dataclasses import replace
 
@@ -8,14 +9,15 @@ import pytest
 
 from neo_cancel.record import Header, Status
 from worker.kotak.order_book import BookPage, OrderState, Row
-from worker.kotak.replies import Reply
+from worker.kotak.replies import Failure, Reply
 from worker.kotak.session import NoSessionError
-from worker.orders.backoff import CancelPolicy
-from worker.orders.cancel import Canceller
-from worker.orders.evidence import Evidence, ReadingPolicy
+from worker.observe.events import publisher
+from worker.observe.log import log_subscriber
+from worker.orders.evidence import ReadingPolicy
 from worker.orders.job import Job
-from worker.orders.queue import LanePolicy, Lanes
-from worker.orders.verdict import Failure
+from worker.orders.policy import CancelPolicy
+from worker.orders.queue import QueuePolicy
+from worker.orders.router import Router, World
 
 UCC, NUMBER, OTHER = "AB123", "260722000000001", "260722000000099"
 OK = Reply(200, ok=True, code="200")
@@ -26,7 +28,7 @@ def no(code, text="said"):
     return Reply(200, ok=False, code=code, text=text)
 
 
-class World:
+class Broker:
     """The broker: an order, what cancels are answered, whether they work all the same, and whether the book is there."""
 
     def __init__(self, *answers, state=OrderState.WORKING, is_readable=True, **row) -> None:
@@ -73,7 +75,10 @@ class World:
 
 
 class Unpaced:
-    """No rate at all."""
+    """No rate at all; it remembers what it was told to slow down."""
+
+    def __init__(self):
+        self.slowed = []
 
     def is_limited(self, ucc):
         return False
@@ -82,7 +87,7 @@ class Unpaced:
         return wanted, 0.0
 
     async def slow_down(self, ucc):
-        return None
+        self.slowed.append(ucc)
 
 
 class Notebook:
@@ -107,38 +112,45 @@ class Notebook:
         return [event for level, event, _ in self.lines if level == "error"]
 
 
-class Desk:
-    """A canceller and all that it needs."""
+FAST = ReadingPolicy(gather=0.001, quiet=0.001, probe=0.05, reads_per_second=200)
+NEVER = ReadingPolicy(patience=60, probe=60, quiet=60)
 
-    def __init__(self, world, **policy) -> None:
-        self.world, self.book, self.slowed, self.ends = world, Notebook(), [], {}
-        self.lanes = Lanes(Unpaced(), LanePolicy(), time.time)
-        reading = ReadingPolicy(gather=0.001, quiet=0.001, probe=0.05, reads_per_second=200)
-        self.evidence = Evidence(world, reading, self.lanes.quiet_since)
+
+class Desk:
+    """A router and all that it needs; `ends` holds a future for each order that is worked on."""
+
+    def __init__(self, world, *, sending=None, reading=FAST, **policy) -> None:
+        self.world, self.book, self.rate, self.ends = world, Notebook(), Unpaced(), {}
+        self.book.finish = lambda done: self.ends[done].set_result(None)
         rules = CancelPolicy(**({"window": 0.3, "backoff": 0.005, "backoff_most": 0.02, "last_look": 0.5} | policy))
-        self.canceller = Canceller(
-            broker=world,
-            lanes=self.lanes,
-            evidence=self.evidence,
-            notes=self.book,
-            policy_of=lambda _: rules,
-            slow_down=self._slow_down,
-            ended=lambda done: self.ends[done].set_result(None),
-            clock=time.time,
-            log=self.book,
+        self.router = Router(
+            World(
+                broker=world,
+                rate_limiter=self.rate,
+                ledger=self.book,
+                clock=time.time,
+                draw=random.uniform,
+                publish=publisher(log_subscriber(self.book)),
+            ),
+            lambda _: rules,
+            sending=sending,
+            reading=reading,
         )
 
-    async def _slow_down(self, ucc):
-        self.slowed.append(ucc)
-
-    async def run(self, wanted):
-        self.begin(wanted)
+    async def run(self, wanted, **how):
+        self.begin(wanted, **how)
         await asyncio.wait_for(self.ends[wanted], 20)
         return wanted
 
-    def begin(self, wanted):
+    def begin(self, wanted, **how):
         self.ends[wanted] = asyncio.get_running_loop().create_future()
-        self.canceller.begin(wanted)
+        self.router.take(wanted, **how)
+
+    async def watch(self, wanted, *, may_send):
+        """Look at a watched order; say whether its end is known now."""
+        before = wanted.status, wanted.document.get("final_at")
+        await self.run(wanted, sends=int(may_send))
+        return before != (wanted.status, wanted.document.get("final_at"))
 
 
 def job(*, variety="regular", deadline=10.0, maybe_sent=False, number=NUMBER, **document):
@@ -154,35 +166,38 @@ def result(done):
 # ---------------------------------------------------------------------- to the truth
 
 CASES = [
-    pytest.param(World(OK), Status.CANCELLED, 1, id="acknowledged"),
-    pytest.param(World((LOST, True)), Status.CANCELLED, 1, id="silence, and it worked"),
-    pytest.param(World((LOST, False), OK), Status.CANCELLED, 2, id="silence, and it did not"),
-    pytest.param(World(Failure.NOT_SENT, Failure.NOT_SENT, OK), Status.CANCELLED, 3, id="no connection twice"),
-    pytest.param(World((no("1005"), False), OK), Status.CANCELLED, 2, id="1005"),
-    pytest.param(World((no("1005"), True), no("1006")), Status.CANCELLED, 2, id="1005, and it worked, then 1006"),
-    pytest.param(World((LOST, False), (LOST, True), no("1006")), Status.CANCELLED, 2, id="silence twice"),
-    pytest.param(World((Reply(502, ok=False, readable=False), True)), Status.CANCELLED, 1, id="502, and it worked"),
-    pytest.param(World(no("7777"), OK), Status.CANCELLED, 2, id="an unlisted code"),
-    pytest.param(World(no("1006"), OK), Status.CANCELLED, 2, id="a 1006 that is not true"),
-    pytest.param(World(no("1021"), OK), Status.CANCELLED, 2, id="a 1021 that is not true"),
-    pytest.param(World((OK, False), OK), Status.CANCELLED, 2, id="an Ok that is not true"),
-    pytest.param(World(no("100022"), OK), Status.CANCELLED, 2, id="session renewed"),
-    pytest.param(World(no("429"), OK), Status.CANCELLED, 2, id="too fast"),
-    pytest.param(World(no("1006"), state=OrderState.CANCELLED), Status.ALREADY_CANCELLED, 1, id="cancelled before"),
+    pytest.param(Broker(OK), Status.CANCELLED, 1, id="acknowledged"),
+    pytest.param(Broker((LOST, True)), Status.CANCELLED, 1, id="silence, and it worked"),
+    pytest.param(Broker((LOST, False), OK), Status.CANCELLED, 2, id="silence, and it did not"),
+    pytest.param(Broker(Failure.NOT_SENT, Failure.NOT_SENT, OK), Status.CANCELLED, 3, id="no connection twice"),
+    pytest.param(Broker((no("1005"), False), OK), Status.CANCELLED, 2, id="1005"),
+    pytest.param(Broker((no("1005"), True), no("1006")), Status.CANCELLED, 2, id="1005, and it worked, then 1006"),
+    pytest.param(Broker((LOST, False), (LOST, True), no("1006")), Status.CANCELLED, 2, id="silence twice"),
+    pytest.param(Broker((Reply(502, ok=False, readable=False), True)), Status.CANCELLED, 1, id="502, and it worked"),
+    pytest.param(Broker(no("7777"), OK), Status.CANCELLED, 2, id="an unlisted code"),
+    pytest.param(Broker(no("1006"), OK), Status.CANCELLED, 2, id="a 1006 that is not true"),
+    pytest.param(Broker(no("1021"), OK), Status.CANCELLED, 2, id="a 1021 that is not true"),
+    pytest.param(Broker((OK, False), OK), Status.CANCELLED, 2, id="an Ok that is not true"),
+    pytest.param(Broker(no("100022"), OK), Status.CANCELLED, 2, id="session renewed"),
+    pytest.param(Broker(no("429"), OK), Status.CANCELLED, 2, id="too fast"),
+    pytest.param(Broker(no("1006"), state=OrderState.CANCELLED), Status.ALREADY_CANCELLED, 1, id="cancelled before"),
     pytest.param(
-        World(LOST, state=OrderState.CANCELLED, changed_at=1.0), Status.ALREADY_CANCELLED, 1, id="cancelled long before"
+        Broker(LOST, state=OrderState.CANCELLED, changed_at=1.0),
+        Status.ALREADY_CANCELLED,
+        1,
+        id="cancelled long before",
     ),
-    pytest.param(World(no("1021"), state=OrderState.FILLED), Status.FILLED, 1, id="filled"),
-    pytest.param(World(LOST, state=OrderState.FILLED), Status.FILLED, 1, id="silence, filled"),
-    pytest.param(World((OK, False), state=OrderState.FILLED), Status.FILLED, 1, id="Ok, and filled all the same"),
-    pytest.param(World(no("1006"), state=OrderState.GONE), Status.GONE, 1, id="rejected"),
-    pytest.param(World(no("1009")), Status.REFUSED, 1, id="refused for good"),
-    pytest.param(World(*[no("1006")] * 9), Status.REFUSED, 3, id="1006 of an order that works, again and again"),
-    pytest.param(World(no("1006"), *[no("1009")] * 9), Status.REFUSED, 2, id="1006, then refused for good"),
-    pytest.param(World(no("1006"), state=None), Status.NOT_FOUND, 1, id="no such order"),
-    pytest.param(World(no("1009"), state=None), Status.NOT_FOUND, 1, id="refused, no such order"),
-    pytest.param(World(no("100008")), Status.BLOCKED, 1, id="blocked"),
-    pytest.param(World(no("100008"), state=OrderState.FILLED), Status.FILLED, 1, id="blocked, and filled"),
+    pytest.param(Broker(no("1021"), state=OrderState.FILLED), Status.FILLED, 1, id="filled"),
+    pytest.param(Broker(LOST, state=OrderState.FILLED), Status.FILLED, 1, id="silence, filled"),
+    pytest.param(Broker((OK, False), state=OrderState.FILLED), Status.FILLED, 1, id="Ok, and filled all the same"),
+    pytest.param(Broker(no("1006"), state=OrderState.GONE), Status.GONE, 1, id="rejected"),
+    pytest.param(Broker(no("1009")), Status.REFUSED, 1, id="refused for good"),
+    pytest.param(Broker(*[no("1006")] * 9), Status.REFUSED, 3, id="1006 of an order that works, again and again"),
+    pytest.param(Broker(no("1006"), *[no("1009")] * 9), Status.REFUSED, 2, id="1006, then refused for good"),
+    pytest.param(Broker(no("1006"), state=None), Status.NOT_FOUND, 1, id="no such order"),
+    pytest.param(Broker(no("1009"), state=None), Status.NOT_FOUND, 1, id="refused, no such order"),
+    pytest.param(Broker(no("100008")), Status.BLOCKED, 1, id="blocked"),
+    pytest.param(Broker(no("100008"), state=OrderState.FILLED), Status.FILLED, 1, id="blocked, and filled"),
 ]
 
 
@@ -196,7 +211,7 @@ async def test_a_regular_order_ends_in_the_truth(world, status, attempts):
 @pytest.mark.parametrize("first", [LOST, no("1005"), Reply(503, ok=False, readable=False)])
 async def test_an_exit_is_read_before_it_is_sent_again(first, variety):
     """After an unknown outcome two looks come before the second exit."""
-    world = World((first, False), OK, variety=variety)
+    world = Broker((first, False), OK, variety=variety)
     seen = []
     cancel = world.cancel
 
@@ -211,7 +226,7 @@ async def test_an_exit_is_read_before_it_is_sent_again(first, variety):
 
 async def test_an_exit_that_cannot_be_read_is_not_sent_again():
     """It ends unknown: a second exit might close a position."""
-    world = World(LOST, is_readable=False)
+    world = Broker(LOST, is_readable=False)
     done = await Desk(world).run(job(variety="bracket", deadline=0.5))
     assert (Status.UNKNOWN, False, 1) == result(done)
 
@@ -225,7 +240,7 @@ async def test_an_exit_that_cannot_be_read_is_not_sent_again():
 )
 async def test_the_reply_stands_where_the_book_cannot_be_read(answer, status, code):
     """After the window, unverified, with the broker's code and text."""
-    done = await Desk(World(answer, is_readable=False)).run(job())
+    done = await Desk(Broker(answer, is_readable=False)).run(job())
     assert (status, False, 1) == result(done)
     assert (code, None if code is None else "said") == (done.document.get("code"), done.document.get("text"))
 
@@ -233,19 +248,19 @@ async def test_the_reply_stands_where_the_book_cannot_be_read(answer, status, co
 @pytest.mark.parametrize(("answer", "status"), [(OK, Status.CANCELLED), (no("1009"), Status.REFUSED)])
 async def test_without_verification_nothing_is_read(answer, status):
     """Off: the reply at its word, at once."""
-    world = World(answer)
+    world = Broker(answer)
     assert (status, False, 1) == result(await Desk(world, verify=False).run(job()))
     assert [] == world.reads
 
 
 async def test_without_verification_silence_is_still_looked_into():
     """Nothing definite was heard, so there is no word to take."""
-    assert (Status.CANCELLED, True, 1) == result(await Desk(World((LOST, True)), verify=False).run(job()))
+    assert (Status.CANCELLED, True, 1) == result(await Desk(Broker((LOST, True)), verify=False).run(job()))
 
 
 async def test_a_book_that_showed_the_order_alive_outweighs_an_ok():
     """An Ok, a working row, then no book any more: unknown, never cancelled."""
-    world = World(*[(OK, False)] * 99)
+    world = Broker(*[(OK, False)] * 99)
     read_order = world.read_order
 
     async def goes_dark(ucc, number):
@@ -262,37 +277,33 @@ async def test_a_book_that_showed_the_order_alive_outweighs_an_ok():
 
 async def test_an_order_that_comes_too_late_is_not_sent():
     """Checked at pick-up."""
-    world = World()
+    world = Broker()
     assert (Status.EXPIRED, False, 0) == result(await Desk(world).run(job(deadline=-1.0)))
     assert [] == world.sent
 
 
 async def test_an_account_without_connection_expires():
     """Nothing was ever sent."""
-    done = await Desk(World(*[Failure.NOT_SENT] * 999)).run(job(deadline=0.4))
+    done = await Desk(Broker(*[Failure.NOT_SENT] * 999)).run(job(deadline=0.4))
     assert (Status.EXPIRED, None) == (done.status, done.first_sent_at)
 
 
 async def test_silence_to_the_end_is_unknown():
     """Something was sent and nothing is known: an error in the log that says what to do."""
-    desk = Desk(World(*[LOST] * 999, is_readable=False))
+    desk = Desk(Broker(*[LOST] * 999, is_readable=False))
     assert Status.UNKNOWN is (await desk.run(job(deadline=0.5))).status
     assert ["final"] == desk.book.errors()
 
 
 async def test_too_fast_to_the_end_is_read_once_more():
     """A 429 did nothing, but meanwhile the order may have ended by itself."""
-    done = await Desk(World(*[no("429")] * 999, state=OrderState.FILLED)).run(job(deadline=0.4))
+    done = await Desk(Broker(*[no("429")] * 999, state=OrderState.FILLED)).run(job(deadline=0.4))
     assert (Status.FILLED, True) == (done.status, done.document["verified"])
 
 
 async def test_a_patient_wait_ends_at_the_deadline():
     """An account that sends on and on would keep an acknowledged order waiting for the crowd."""
-    world = World(OK)
-    desk = Desk(world)
-    desk.evidence = Evidence(world, ReadingPolicy(patience=60, probe=60), lambda _: None)
-    desk.canceller._evidence = desk.evidence
-    assert (Status.CANCELLED, True, 1) == result(await desk.run(job(deadline=0.4)))
+    assert (Status.CANCELLED, True, 1) == result(await Desk(Broker(OK), reading=NEVER).run(job(deadline=0.4)))
 
 
 # ---------------------------------------------------------------------- what is recorded
@@ -300,13 +311,13 @@ async def test_a_patient_wait_ends_at_the_deadline():
 
 async def test_a_partial_fill_is_recorded():
     """Cancelled, with what was filled before."""
-    done = await Desk(World(OK, filled_quantity=4, unfilled_quantity=6)).run(job())
+    done = await Desk(Broker(OK, filled_quantity=4, unfilled_quantity=6)).run(job())
     assert (4, 6) == (done.document["filled_quantity"], done.document["unfilled_quantity"])
 
 
 async def test_a_refused_cancel_keeps_the_reason_of_the_book():
     """`not cancelled` to the end: the book's reason is the order's text."""
-    world = World(*[(OK, False)] * 99, state=OrderState.NOT_CANCELLED, reason="RMS: no")
+    world = Broker(*[(OK, False)] * 99, state=OrderState.NOT_CANCELLED, reason="RMS: no")
     desk = Desk(world)
     done = await desk.run(job(deadline=2.5))
     assert (Status.REFUSED, True, "RMS: no") == (*result(done)[:2], done.document["text"])
@@ -334,7 +345,7 @@ async def test_a_refused_cancel_keeps_the_reason_of_the_book():
 )  # fmt: skip
 async def test_the_live_row_corrects_the_request(asked, row, corrected, sent):
     """Variety, AMO flag and symbol come from the book where it knows better, and the record says so."""
-    world = World(no("1009"), OK, **row)
+    world = Broker(no("1009"), OK, **row)
     done = await Desk(world).run(job(**asked))
     assert (Status.CANCELLED, True, 2) == result(done)
     assert (corrected, sent) == (done.document["corrected"], world.sent[1])
@@ -342,7 +353,7 @@ async def test_the_live_row_corrects_the_request(asked, row, corrected, sent):
 
 async def test_a_dead_row_corrects_nothing():
     """Where nothing is left to send, the caller's word stays."""
-    done = await Desk(World(no("1006"), state=OrderState.CANCELLED, variety="bracket")).run(job())
+    done = await Desk(Broker(no("1006"), state=OrderState.CANCELLED, variety="bracket")).run(job())
     assert (Status.ALREADY_CANCELLED, None) == (done.status, done.document.get("corrected"))
 
 
@@ -351,14 +362,14 @@ async def test_a_dead_row_corrects_nothing():
 
 async def test_no_session_is_blocked():
     """Nobody configured the account: said in the record, and no attempt counted."""
-    done = await Desk(World(NoSessionError(UCC))).run(job())
+    done = await Desk(Broker(NoSessionError(UCC))).run(job())
     assert (Status.BLOCKED, False, 0) == result(done)
     assert "no session is configured for this account" == done.document["text"]
 
 
 async def test_a_blocked_account_is_told_once_and_stopped():
     """100008: one call, one error in the log; who comes next is answered without a call."""
-    world = World(*[no("100008")] * 9)
+    world = Broker(*[no("100008")] * 9)
     desk = Desk(world)
     for number in (NUMBER, OTHER):
         assert Status.BLOCKED is (await desk.run(job(number=number))).status
@@ -367,7 +378,7 @@ async def test_a_blocked_account_is_told_once_and_stopped():
 
 async def test_an_ip_mismatch_renews_once_and_then_blocks():
     """1037: one renewal, the same answer again, then the account is stopped."""
-    world = World(*[no("1037")] * 9)
+    world = Broker(*[no("1037")] * 9)
     desk = Desk(world)
     assert (Status.BLOCKED, True, 2) == result(await desk.run(job()))
     assert Status.BLOCKED is (await desk.run(job(number=OTHER))).status
@@ -377,30 +388,29 @@ async def test_an_ip_mismatch_renews_once_and_then_blocks():
 
 async def test_too_fast_slows_the_account():
     """A 429 is heard by the whole account, not by the one order."""
-    desk = Desk(World(no("429"), OK))
+    desk = Desk(Broker(no("429"), OK))
     await desk.run(job())
-    assert [UCC] == desk.slowed
+    assert [UCC] == desk.rate.slowed
 
 
 async def test_a_first_seen_code_is_logged_once():
     """At error level, once in a process, with what to do."""
-    desk = Desk(World(no("7777"), no("7777"), OK))
+    desk = Desk(Broker(no("7777"), no("7777"), OK))
     await desk.run(job())
     assert ["first seen broker code"] == desk.book.errors()
 
 
 async def test_a_worker_that_died_is_not_trusted_to_have_sent_nothing():
     """Picked up after a crash, the order is read before anything is sent."""
-    world = World(state=OrderState.CANCELLED)
+    world = Broker(state=OrderState.CANCELLED)
     done = await Desk(world).run(job(maybe_sent=True))
     assert ([], Status.CANCELLED, True) == (world.sent, *result(done)[:2])
 
 
 async def test_waiting_for_evidence_holds_no_turn():
     """One call at a time, and an order whose book stalls: the next one is sent all the same."""
-    world = World(LOST, OK)
-    desk = Desk(world)
-    desk.lanes = desk.canceller._lanes = Lanes(Unpaced(), LanePolicy(at_once=1), time.time)
+    world = Broker(LOST, OK)
+    desk = Desk(world, sending=QueuePolicy(at_once=1))
     stall = asyncio.Event()
     read_order = world.read_order
 
@@ -425,11 +435,10 @@ async def test_waiting_for_evidence_holds_no_turn():
 
 async def test_a_turn_that_came_but_was_not_used_is_given_back():
     """The lease was lost between the turn and the first step: the lane lives on, and so must its places."""
-    desk = Desk(World(OK))
-    desk.lanes = desk.canceller._lanes = Lanes(Unpaced(), LanePolicy(at_once=1), time.time)
+    desk = Desk(Broker(OK), sending=QueuePolicy(at_once=1))
     gone = job(number=OTHER)
     desk.begin(gone)
-    desk.canceller.abandon()
+    desk.router.abandon()
     await asyncio.sleep(0)
     assert (Status.CANCELLED, 1) == ((await desk.run(job())).status, len(desk.world.sent))
     assert not desk.ends[gone].done()
@@ -437,10 +446,8 @@ async def test_a_turn_that_came_but_was_not_used_is_given_back():
 
 async def test_stopping_waits_for_the_call_in_flight_alone():
     """What it brought is in the job for whoever goes on; those that wait for a turn or a look are let go at once."""
-    world, answer = World(OK, OK, OK), asyncio.Event()
-    desk = Desk(world)
-    desk.lanes = desk.canceller._lanes = Lanes(Unpaced(), LanePolicy(at_once=1), time.time)
-    desk.evidence = desk.canceller._evidence = Evidence(world, ReadingPolicy(patience=60, probe=60), lambda _: None)
+    world, answer = Broker(OK, OK, OK), asyncio.Event()
+    desk = Desk(world, sending=QueuePolicy(at_once=1), reading=NEVER)
     looking, sending, waiting = jobs = [job(number=number) for number in (NUMBER, OTHER, "260722000000003")]
     desk.begin(looking)
     while not looking.attempts or looking.is_in_flight:
@@ -455,32 +462,37 @@ async def test_stopping_waits_for_the_call_in_flight_alone():
     desk.begin(sending)
     desk.begin(waiting)
     await asyncio.sleep(0)
-    stopping = asyncio.create_task(desk.canceller.stop(asyncio.get_running_loop().time() + 30))
+    stopping = asyncio.create_task(desk.router.stop(asyncio.get_running_loop().time() + 30))
     await asyncio.sleep(0.02)
     assert not stopping.done()
     answer.set()
     await asyncio.wait_for(stopping, 5)
     assert ([1, 1, 0], [False] * 3) == ([one.attempts for one in jobs], [desk.ends[one].done() for one in jobs])
     assert "answered_at" in sending.document
-    await desk.evidence.look(UCC, NUMBER, thorough=True)  # which would settle whoever waits for one
+    read = len(world.reads)
+    desk.begin(
+        job(number="260722000000009", maybe_sent=True)
+    )  # a read that would settle every order that waits for one
+    while len(world.reads) == read:
+        await asyncio.sleep(0.001)
     assert not desk.ends[looking].done()
 
 
 async def test_stopping_does_not_wait_for_ever():
     """A call that is still in flight when time is up is let go: whoever takes the order next looks first."""
-    world = World(OK)
+    world = Broker(OK)
     desk = Desk(world)
     world.cancel = lambda _: asyncio.Event().wait()
     stuck = job()
     desk.begin(stuck)
     await asyncio.sleep(0.01)
-    await asyncio.wait_for(desk.canceller.stop(asyncio.get_running_loop().time() + 0.05), 5)
+    await asyncio.wait_for(desk.router.stop(asyncio.get_running_loop().time() + 0.05), 5)
     assert (1, False, False) == (stuck.attempts, stuck.is_in_flight, desk.ends[stuck].done())
 
 
 async def test_an_internal_error_ends_one_order_and_no_other():
     """Whatever goes wrong with one order must not lose it: unknown, watched, and told to somebody."""
-    world = World()
+    world = Broker()
     desk = Desk(world)
     world.cancel = lambda _: 1 / 0
     done = await desk.run(job())
@@ -494,6 +506,7 @@ async def test_an_internal_error_ends_one_order_and_no_other():
 def unknown(**more):
     watched = job(final_at=time.time() - 5, maybe_sent=True, first_sent_at=time.time() - 9, **more)
     watched.status = Status.UNKNOWN
+    watched.is_watched = True
     return watched
 
 
@@ -505,7 +518,7 @@ async def test_a_watched_order_that_is_dead_is_proven(state, status):
     """The proof replaces unknown, and both times are kept."""
     watched = unknown()
     ended_at = watched.document["final_at"]
-    assert await Desk(World(state=state, changed_at=time.time())).canceller.watch(watched, may_send=True) is True
+    assert await Desk(Broker(state=state, changed_at=time.time())).watch(watched, may_send=True) is True
     assert (status, ended_at, True) == (
         watched.status,
         watched.document["first_final_at"],
@@ -516,52 +529,52 @@ async def test_a_watched_order_that_is_dead_is_proven(state, status):
 
 async def test_a_watched_order_that_works_is_cancelled():
     """Regular: the same cancel once more."""
-    world, watched = World(OK), unknown()
-    assert await Desk(world).canceller.watch(watched, may_send=True) is True
+    world, watched = Broker(OK), unknown()
+    assert await Desk(world).watch(watched, may_send=True) is True
     assert (Status.CANCELLED, 1) == (watched.status, len(world.sent))
 
 
 async def test_a_watched_order_may_be_left_alone():
     """Where sending is not wanted it is only read."""
-    world, watched = World(), unknown()
-    assert await Desk(world).canceller.watch(watched, may_send=False) is False
+    world, watched = Broker(), unknown()
+    assert await Desk(world).watch(watched, may_send=False) is False
     assert (Status.UNKNOWN, []) == (watched.status, world.sent)
 
 
 async def test_a_watched_order_whose_cancel_is_pending_is_left_to_the_next_look():
     """The exchange has it: a second cancel would not make it faster."""
-    world, watched = World(state=OrderState.CANCEL_PENDING), unknown()
-    assert await Desk(world).canceller.watch(watched, may_send=True) is False
+    world, watched = Broker(state=OrderState.CANCEL_PENDING), unknown()
+    assert await Desk(world).watch(watched, may_send=True) is False
     assert (Status.UNKNOWN, [], None) == (watched.status, world.sent, watched.document.get("first_final_at"))
 
 
 async def test_a_watched_order_without_a_book_is_cancelled_by_the_brokers_word():
     """A broker without a book, silent once and back again: its "Ok" stands after the window, as a job's would."""
-    world, watched = World(is_readable=False), unknown()
-    assert await Desk(world).canceller.watch(watched, may_send=True) is True
+    world, watched = Broker(is_readable=False), unknown()
+    assert await Desk(world).watch(watched, may_send=True) is True
     assert (Status.CANCELLED, 1, None) == (watched.status, len(world.sent), watched.document.get("verified"))
 
 
 async def test_a_watched_order_is_asked_for_once_a_look():
     """Silence again: it stays unknown, and the next look is soon enough."""
-    world, watched = World(LOST, is_readable=False), unknown()
-    assert await Desk(world).canceller.watch(watched, may_send=True) is False
+    world, watched = Broker(LOST, is_readable=False), unknown()
+    assert await Desk(world).watch(watched, may_send=True) is False
     assert (Status.UNKNOWN, 1) == (watched.status, len(world.sent))
 
 
 @pytest.mark.parametrize("variety", ["bracket", "cover"])
 async def test_a_watched_exit_that_cannot_be_seen_is_not_repeated(variety):
     """An exit is sent for an order that is seen working only."""
-    world, watched = World(is_readable=False), unknown(variety=variety)
-    assert await Desk(world).canceller.watch(watched, may_send=True) is False
+    world, watched = Broker(is_readable=False), unknown(variety=variety)
+    assert await Desk(world).watch(watched, may_send=True) is False
     assert (Status.UNKNOWN, []) == (watched.status, world.sent)
 
 
 @pytest.mark.parametrize("variety", ["bracket", "cover"])
 async def test_a_watched_exit_is_repeated_for_an_order_that_works(variety):
     """After a second look."""
-    world, watched = World(variety=variety), unknown(variety=variety)
-    assert await Desk(world).canceller.watch(watched, may_send=True) is True
+    world, watched = Broker(variety=variety), unknown(variety=variety)
+    assert await Desk(world).watch(watched, may_send=True) is True
     assert (Status.CANCELLED, 1) == (watched.status, len(world.sent))
     assert len(world.reads) >= 2
 
@@ -569,15 +582,15 @@ async def test_a_watched_exit_is_repeated_for_an_order_that_works(variety):
 @pytest.mark.parametrize(("variety", "sent"), [("regular", 1), ("bracket", 0)])
 async def test_a_watched_order_that_is_nowhere_is_not_found(variety, sent):
     """A readable book without it, twice, and the broker's no (an exit is not sent for it)."""
-    world, watched = World(no("1006"), state=None), unknown(variety=variety)
-    assert await Desk(world).canceller.watch(watched, may_send=True) is True
+    world, watched = Broker(no("1006"), state=None), unknown(variety=variety)
+    assert await Desk(world).watch(watched, may_send=True) is True
     assert (Status.NOT_FOUND, sent, True) == (watched.status, len(world.sent), watched.document["verified"])
 
 
 @pytest.mark.parametrize(("code", "sent"), [("1113", 0), ("91400", 0), ("1006", 1), (None, 1)])
 async def test_a_watched_order_that_was_refused_for_good_is_only_read(code, sent):
     """What the exchange or an unclear reply refused may be asked for again."""
-    world, watched = World(), unknown(code=code)
+    world, watched = Broker(), unknown(code=code)
     watched.status = Status.REFUSED
-    assert await Desk(world).canceller.watch(watched, may_send=True) is bool(sent)
+    assert await Desk(world).watch(watched, may_send=True) is bool(sent)
     assert (Status.CANCELLED if sent else Status.REFUSED, sent) == (watched.status, len(world.sent))

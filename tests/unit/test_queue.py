@@ -1,0 +1,299 @@
+"""Whose turn it is, decided by one process for itself. The rate limiter is a fake behind its Protocol."""
+
+import asyncio
+import time
+
+from neo_cancel.record import Header
+from worker.kotak.codes import Action
+from worker.orders.job import Job
+from worker.orders.queue import AccountQueues, QueuePolicy
+from worker.orders.verdict import Verdict
+
+
+class Gate:
+    """A rate limiter that grants what the test allows."""
+
+    def __init__(self, *, limited=True, slow_seconds=0.0, wait_seconds=0.001):
+        self.limited, self.slow_seconds, self.wait_seconds = limited, slow_seconds, wait_seconds
+        self.allowed = 0
+        self.asked = 0
+
+    def is_limited(self, ucc):
+        return self.limited
+
+    async def take(self, ucc, wanted, *, is_risk):
+        self.asked += 1
+        if self.slow_seconds:
+            await asyncio.sleep(self.slow_seconds)
+            self.slow_seconds = 0.0
+        granted = min(wanted, self.allowed) if self.limited else wanted
+        self.allowed -= granted if self.limited else 0
+        return granted, self.wait_seconds
+
+    async def slow_down(self, ucc):
+        raise AssertionError("not asked for here")
+
+
+def job(number, lane="routine", *, ucc="AB123", deadline_seconds=60.0):
+    document = {
+        "ucc": ucc,
+        "order_number": f"2511{number:011d}",
+        "variety": "regular",
+        "lane": lane,
+        "deadline_seconds": deadline_seconds,
+    }
+    return Job(Header("sending", 1, "w", int(time.time() * 1000), maybe_sent=False, crashes=0), document)
+
+
+class Desk:
+    """Account queues, and what they say of each order: True for a turn, False for a deadline."""
+
+    def __init__(self, gate, *, is_entitled=lambda: True, **policy):
+        self.queues = AccountQueues(
+            gate,
+            QueuePolicy(**policy),
+            clock=time.time,
+            is_entitled=is_entitled,
+            on_turn=self._on_turn,
+            on_deadline=lambda one: self._say(one, turn=False),
+        )
+        self.heard = {}
+        self.order = []
+
+    def _on_turn(self, one, granted_at):
+        if not self.queues.is_fresh(one.ucc, granted_at):
+            self.queues.release(one)
+            self.queues.enqueue(one)
+            return
+        self._say(one, turn=True)
+
+    def _say(self, one, *, turn):
+        self.order.append((one.order_number, turn))
+        self.heard[one].set_result(turn)
+
+    def enqueue(self, one, **when):
+        """Answer a future: whether the order had its turn."""
+        self.heard[one] = asyncio.get_running_loop().create_future()
+        self.queues.enqueue(one, **when)
+        return self.heard[one]
+
+
+async def sent_in_order(jobs, gate):
+    """Queue the jobs up in the order given, then let them go one by one."""
+    desk = Desk(gate)
+    turns = [desk.enqueue(one) for one in jobs]
+    await asyncio.sleep(0.01)  # all of them are waiting now: nothing is allowed yet
+    assert [] == desk.order
+    while not all(turn.done() for turn in turns):
+        gate.allowed = 1
+        await asyncio.sleep(0.002)
+        for one, turn in zip(jobs, turns, strict=True):
+            if turn.done():
+                desk.queues.release(one)
+    return [number for number, _ in desk.order]
+
+
+async def test_a_risk_order_goes_before_every_routine_order_that_waits():
+    """However many wait, the next turn is the risk order's."""
+    gate = Gate()
+    routine = [job(n) for n in range(30)]
+    risk = job(99, "risk")
+    order = await sent_in_order([*routine, risk], gate)
+    assert risk.order_number == order[0]
+    assert 31 == len(order)
+
+
+async def test_then_the_earlier_deadline_then_the_earlier_arrival():
+    """Within a lane, who has less time left goes first."""
+    gate = Gate()
+    late, soon, sooner = job(1), job(2, deadline_seconds=30.0), job(3, deadline_seconds=10.0)
+    order = await sent_in_order([late, soon, sooner], gate)
+    assert [one.order_number for one in (sooner, soon, late)] == order
+
+
+async def test_a_watched_order_goes_last_in_its_lane():
+    """It has ended once: a first cancel goes before its second one, whatever their deadlines."""
+    gate = Gate()
+    watched, first = job(1, deadline_seconds=5.0), job(2)
+    watched.is_watched = True
+    order = await sent_in_order([watched, first], gate)
+    assert [one.order_number for one in (first, watched)] == order
+
+
+async def test_an_order_that_became_urgent_moves_up():
+    """`escalate` moves a waiting order before every routine one."""
+    gate = Gate()
+    desk = Desk(gate)
+    jobs = [job(n) for n in range(5)]
+    turns = [desk.enqueue(one) for one in jobs]
+    await asyncio.sleep(0.01)
+    jobs[4].lane = "risk"
+    desk.queues.escalate(jobs[4])
+    gate.allowed = 1
+    assert await asyncio.wait_for(turns[4], 5)
+    desk.queues.close()
+    assert [False] * 4 == [turn.done() for turn in turns[:4]]
+
+
+async def test_a_deadline_ends_the_wait_without_a_turn():
+    """An order that waits past its deadline is handed back, and not sent."""
+    assert not await asyncio.wait_for(Desk(Gate()).enqueue(job(1, deadline_seconds=0.05)), 5)
+
+
+async def test_an_account_without_a_rate_asks_nobody():
+    """Unlimited and free: the turn comes at once, without a word to Redis."""
+    gate = Gate(limited=False)
+    assert Desk(gate).enqueue(job(1)).done()
+    assert 0 == gate.asked
+
+
+async def test_an_account_never_has_more_calls_in_flight_than_its_share():
+    """The calls of one account are bounded; the next one goes when one ends."""
+    desk = Desk(Gate(limited=False), at_once=2)
+    jobs = [job(n) for n in range(3)]
+    turns = [desk.enqueue(one) for one in jobs]
+    await asyncio.sleep(0.01)
+    assert [True, True, False] == [turn.done() for turn in turns]
+    desk.queues.release(jobs[0])
+    assert await asyncio.wait_for(turns[2], 5)
+
+
+async def test_an_order_is_released_once():
+    """A second release must not free a place that another order has."""
+    desk = Desk(Gate(limited=False), at_once=1)
+    first, second, third = jobs = [job(n) for n in range(3)]
+    turns = [desk.enqueue(one) for one in jobs]
+    desk.queues.release(first)
+    desk.queues.release(first)
+    assert await asyncio.wait_for(turns[1], 5)
+    await asyncio.sleep(0.01)
+    assert (True, False) == (second.is_in_flight, third.is_in_flight)
+
+
+async def test_places_in_flight_go_round_the_accounts():
+    """A big account's queue does not keep the last place from a small one's only order."""
+    desk = Desk(Gate(limited=False), at_once=8, all_at_once=1)
+    big = [job(n, ucc="BIG01") for n in range(9)]
+    for one in big:
+        desk.enqueue(one)
+    mine = desk.enqueue(job(1, ucc="SMALL"))
+    await asyncio.sleep(0.01)
+    ended = 0
+    while not mine.done():
+        for one in big:
+            if one.is_in_flight:
+                desk.queues.release(one)
+                ended += 1
+        await asyncio.sleep(0.005)
+    assert ended <= 2
+    desk.queues.close()
+
+
+async def test_a_place_goes_to_a_risk_order_of_any_account_first():
+    """The places in flight know urgency, too."""
+    desk = Desk(Gate(limited=False), all_at_once=1)
+    busy = job(0, ucc="BUSY1")
+    assert desk.enqueue(busy).done()
+    second = desk.enqueue(job(1, ucc="ROUT1"))
+    await asyncio.sleep(0.01)
+    first = desk.enqueue(job(2, "risk", ucc="RISK1"))
+    await asyncio.sleep(0.01)
+    desk.queues.release(busy)
+    assert await asyncio.wait_for(first, 5)
+    assert not second.done()
+    desk.queues.close()
+
+
+async def test_a_grant_that_came_late_is_given_up():
+    """Sent late, it would meet the sends of the next second; so another grant is asked for."""
+    gate = Gate(slow_seconds=0.1)
+    gate.allowed = 2
+    assert await asyncio.wait_for(Desk(gate).enqueue(job(1)), 5)
+    assert (0, 2) == (gate.allowed, gate.asked)
+
+
+async def test_a_queue_does_not_ask_again_before_the_time_it_was_told():
+    """A question that is answered with "not yet" costs as much as a grant."""
+    gate = Gate(wait_seconds=1000)
+    gate.allowed = 1
+    desk = Desk(gate)
+    turns = [desk.enqueue(job(n)) for n in range(3)]
+    await asyncio.sleep(0.05)
+    assert ([True, False, False], 1) == ([turn.done() for turn in turns], gate.asked)
+    gate.allowed = 1
+    assert await asyncio.wait_for(desk.enqueue(job(9, "risk")), 5)  # but for a risk order, which may go at once
+    desk.queues.close()
+    assert [True, False, False] == [turn.done() for turn in turns]
+
+
+async def test_each_order_ends_at_its_own_deadline():
+    """In the order of their deadlines, whatever the order of their arrivals."""
+    desk = Desk(Gate())
+    await asyncio.wait_for(
+        asyncio.gather(
+            *(desk.enqueue(job(n, deadline_seconds=seconds)) for n, seconds in ((1, 0.15), (2, 0.05), (3, 0.1)))
+        ),
+        5,
+    )
+    assert [("2", False), ("3", False), ("1", False)] == [(number[-1], turn) for number, turn in desk.order]
+
+
+async def test_a_retry_waits_until_its_pause_is_over():
+    """Aside: the orders behind it go on meanwhile, and then it has its turn."""
+    gate = Gate(limited=False)
+    desk = Desk(gate)
+    later = job(1)
+    paused = desk.enqueue(later, not_before=time.time() + 0.05)
+    assert (False, True) == (paused.done(), desk.enqueue(job(2)).done())
+    assert await asyncio.wait_for(paused, 5)
+
+
+async def test_a_retry_whose_deadline_comes_first_has_no_turn():
+    """The pause does not outlive the order."""
+    desk = Desk(Gate(limited=False))
+    assert not await asyncio.wait_for(desk.enqueue(job(1, deadline_seconds=0.05), not_before=time.time() + 60), 5)
+
+
+async def test_a_worker_without_a_lease_gives_no_turns_until_it_has_one():
+    """A worker that slept through its lease finds out what it still holds before it sends."""
+    entitled = [False]
+    turn = Desk(Gate(limited=False), is_entitled=lambda: entitled[0]).enqueue(job(1))
+    await asyncio.sleep(0.02)
+    assert not turn.done()
+    entitled[0] = True
+    assert await asyncio.wait_for(turn, 5)
+
+
+async def test_a_blocked_account_answers_for_a_moment_and_then_tries_again():
+    """Waiting orders learn of it at once, those in a pause, too; after the moment, one call may try."""
+    desk = Desk(Gate(), blocked_seconds=0.05)
+    turn, paused = desk.enqueue(job(1)), desk.enqueue(job(2), not_before=time.time() + 60)
+    await asyncio.sleep(0.01)
+    verdict = Verdict(Action.BLOCKED, "100008", "unauthorized")
+    desk.queues.block("AB123", verdict)
+    assert verdict is desk.queues.blocked("AB123")
+    assert [True, True] == await asyncio.wait_for(asyncio.gather(turn, paused), 5)
+    await asyncio.sleep(0.06)
+    assert desk.queues.blocked("AB123") is None
+
+
+async def test_a_pause_that_the_broker_asked_for_holds_the_whole_account():
+    """And no other account."""
+    desk = Desk(Gate(limited=False))
+    desk.queues.pause("AB123", 0.05)
+    held, other = desk.enqueue(job(1)), desk.enqueue(job(2, ucc="CD456"))
+    assert (False, True) == (held.done(), other.done())
+    assert await asyncio.wait_for(held, 5)
+
+
+async def test_a_withdrawn_order_has_no_turn_any_more():
+    """Its place in the queue is the next order's."""
+    gate = Gate()
+    desk = Desk(gate)
+    gone = desk.enqueue(job(1))
+    await asyncio.sleep(0.01)
+    desk.queues.withdraw()
+    waits = desk.enqueue(job(2))
+    gate.allowed = 1
+    assert await asyncio.wait_for(waits, 5)
+    assert not gone.done()

@@ -1,0 +1,207 @@
+"""Where an order is: in its account's queue, waiting for evidence, or in flight. One router puts it where its machine says."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from neo_cancel.record import Status
+from worker.observe.events import Ended, InternalError, Publish
+from worker.orders.backoff import Draw
+from worker.orders.evidence import Evidence, ReadingPolicy
+from worker.orders.finding import LookResult
+from worker.orders.job import Job
+from worker.orders.machine import OrderMachine
+from worker.orders.policy import CancelPolicy
+from worker.orders.ports import Broker, Ledger, RateLimiter
+from worker.orders.queue import AccountQueues, QueuePolicy
+from worker.orders.sender import Sender
+from worker.orders.steps import Finish, Look, Send, Step
+
+__all__ = ["Router", "World"]
+
+_STOP_LOOK_SECONDS: Final = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """All that the orders of one process have to do with, and that knows nothing of them.
+
+    `clock` gives seconds since the epoch, the same for all workers; `draw` is random.uniform or its like. While
+    `is_entitled` says no, nothing is sent.
+    """
+
+    broker: Broker
+    rate_limiter: RateLimiter
+    ledger: Ledger
+    clock: Callable[[], float]
+    draw: Draw
+    publish: Publish
+    is_entitled: Callable[[], bool] = lambda: True
+
+
+class Router:
+    """Takes orders to their final status, as many at a time as it is given.
+
+    An order is in one place at a time; each place hands it back here, and what its machine answers says where it goes next.
+    Only an order in flight is a task.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        policy_of: Callable[[str], CancelPolicy],
+        *,
+        sending: QueuePolicy | None = None,
+        reading: ReadingPolicy | None = None,
+    ) -> None:
+        self._ledger, self._clock, self._publish = world.ledger, world.clock, world.publish
+        self._machine = OrderMachine(policy_of, world.draw, world.publish)
+        self.queues = AccountQueues(
+            world.rate_limiter,
+            sending or QueuePolicy(),
+            clock=world.clock,
+            is_entitled=world.is_entitled,
+            on_turn=self._turn,
+            on_deadline=self._time_up,
+        )
+        self._evidence = Evidence(
+            world.broker,
+            reading or ReadingPolicy(),
+            quiet_since=self.queues.quiet_since,
+            on_look=self._found,
+            on_deadline=self._time_up,
+        )
+        self._sender = Sender(
+            world.broker, world.rate_limiter, self.queues, world.ledger, clock=world.clock, publish=world.publish
+        )
+        self._in_flight: dict[asyncio.Task[None], Job] = {}
+
+    def take(self, job: Job, *, sends: int = 0) -> None:
+        """Work on an order until it ends; then its status is in the job, and the ledger is told to write it.
+
+        A watched order may be sent `sends` times, and may end with the status that it had.
+        """
+        self._step(job, lambda: self._machine.begin(job, self._clock(), sends=sends))
+
+    def escalate(self, job: Job) -> None:
+        """Let an order that became urgent overtake, wherever it is."""
+        self.queues.escalate(job)
+
+    async def stop(self, at: float) -> None:
+        """Let go of every order, of one in flight at the latest `at`, by the loop's clock. Nothing is written for them."""
+        loop = asyncio.get_running_loop()
+        self._withdraw()
+        while self._in_flight and loop.time() < at:
+            await asyncio.wait(self._in_flight, timeout=_STOP_LOOK_SECONDS, return_when="FIRST_COMPLETED")
+            self._withdraw()
+        self.abandon()
+        if self._in_flight:
+            await asyncio.wait(self._in_flight)
+
+    def abandon(self) -> None:
+        """Let go of every order at once; see `stop`."""
+        self._withdraw()
+        for task in self._in_flight:
+            task.cancel()
+
+    def close(self) -> None:
+        """Stop reading and giving turns, after `stop`."""
+        self._evidence.close()
+        self.queues.close()
+
+    def _withdraw(self) -> None:
+        self.queues.withdraw()
+        self._evidence.withdraw()
+
+    # ------------------------------------------------------------------ what happened
+
+    def _turn(self, job: Job, granted_at: float) -> None:
+        task = asyncio.create_task(self._send(job, granted_at))
+        self._in_flight[task] = job
+        task.add_done_callback(self._landed)
+
+    def _landed(self, task: "asyncio.Task[None]") -> None:
+        # A task that was cancelled before its first step never used its turn.
+        self.queues.release(self._in_flight.pop(task))
+
+    async def _send(self, job: Job, granted_at: float) -> None:
+        if not self.queues.is_fresh(job.ucc, granted_at):
+            self.queues.release(job)
+            self._put(job, Send())
+            return
+        try:
+            verdict = await self._sender.call(job)
+            self.queues.release(job)
+            verdict = await self._sender.heed(job, verdict)
+        except Exception as error:  # noqa: BLE001 (whatever goes wrong with one order must not lose it)
+            self._fail(job, error)
+            return
+        self._step(job, lambda: self._machine.replied(job, verdict, self._clock()))
+
+    def _found(self, job: Job, result: LookResult) -> None:
+        self._step(job, lambda: self._machine.found(job, result, self._clock()))
+
+    def _time_up(self, job: Job) -> None:
+        self._step(job, lambda: self._machine.time_up(job, self._clock()))
+
+    # ------------------------------------------------------------------ what comes next
+
+    def _step(self, job: Job, next_step: Callable[[], Step]) -> None:
+        try:
+            self._put(job, next_step())
+        except Exception as error:  # noqa: BLE001 (see _send)
+            self._fail(job, error)
+
+    def _put(self, job: Job, step: Step) -> None:
+        """Put an order where its next step says; what comes after its deadline does not happen any more."""
+        now = self._clock()
+        while not isinstance(step, Finish) and now >= _ends_at(job, step):
+            step = self._machine.time_up(job, now)
+        if isinstance(step, Send):
+            if step.not_before > now:
+                self._ledger.note(job, Status.WAITING, "backoff")
+            elif not self.queues.is_free(job.ucc):
+                self._ledger.note(job, Status.WAITING, "pace")
+            self.queues.enqueue(job, not_before=step.not_before)
+        elif isinstance(step, Look):
+            self._ledger.note(job, Status.VERIFYING)
+            offset = asyncio.get_running_loop().time() - now
+            self._evidence.enqueue(
+                job,
+                not_before=step.not_before + offset,
+                until=_ends_at(job, step) + offset,
+                patient=step.patient,
+                thorough=step.thorough,
+            )
+        else:
+            self._finish(job, step, now)
+
+    def _finish(self, job: Job, end: Finish, now: float) -> None:
+        self._machine.conclude(job, end, now)
+        if end.status is not None:
+            document = job.document
+            self._publish(
+                Ended(
+                    job.name,
+                    str(job.status),
+                    job.attempts,
+                    document.get("code"),
+                    document.get("batch"),
+                    verified=document.get("verified", False),
+                )
+            )
+        self._ledger.finish(job)
+
+    def _fail(self, job: Job, error: Exception) -> None:
+        self._publish(InternalError(repr(error), order=job.name))
+        job.status, job.course = Status.UNKNOWN, None
+        job.update(text=f"internal error: {type(error).__name__}", final_at=self._clock())
+        self._ledger.finish(job)
+
+
+def _ends_at(job: Job, step: Send | Look) -> float:
+    """Say when the step is not worth doing any more."""
+    if isinstance(step, Look) and step.until is not None:
+        return step.until
+    return job.deadline_at
