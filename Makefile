@@ -57,7 +57,7 @@ lint: $(STAMP) ## Lock file, ruff, types, import contracts
 	$(VENV)/bin/basedpyright
 	$(VENV)/bin/lint-imports
 
-unit: $(STAMP) ## The quick tests: no server, no child process
+unit: $(STAMP) ## The quick tests: no server, no worker
 	$(VENV)/bin/pytest -q tests/unit
 
 soak: $(STAMP) ## The tests that kill processes and servers for minutes

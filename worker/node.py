@@ -1,15 +1,15 @@
 """One worker node: `python -m worker.node -Q risk`. Celery's worker without Celery's command line.
 
 The same as `python -m celery -A worker.app worker -Q risk -P threads ...`, which works, too, but loads every plug-in that is
-installed beside Celery, Flower among them: a third of the time that a node needs to start, and what died waits for that.
-With --respawn the node is two processes: the one that works, and its parent, which starts another when it dies.
+installed beside Celery, Flower among them. Those take a third of a node's start, and the orders of a dead node wait for it.
+With --respawn the node is two processes: one that works, and its parent, which starts another when the first dies.
 Exit codes: 0 after a shutdown, 1 for a wrong setting, 2 for wrong usage, 128 + signal when a second signal ended it.
 """
 
 import argparse
 import gc
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from celery.utils.imports import symbol_by_name
@@ -22,14 +22,22 @@ from worker.ops.respawn import keep_alive
 if TYPE_CHECKING:
     from celery import Celery
 
+    from config.settings import Settings
+
 __all__ = ["main"]
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def _load_app() -> "tuple[Celery, Settings]":
+    """Import the Celery app, which reads the settings of the environment: `--help` must need none."""
+    from worker.app import app, settings  # noqa: PLC0415
+
+    return app, settings
+
+
+def main(arguments: Sequence[str] | None = None, load_app: "Callable[[], tuple[Celery, Settings]]" = _load_app) -> int:
     """Run the node until a signal ends it; answer its exit code."""
     options = _parser().parse_args(arguments)
-    from worker.app import app, settings  # noqa: PLC0415 (it wants its settings, and --help none)
-
+    app, settings = load_app()
     if not options.respawn:
         return _work(app, options)
     _preload(app)

@@ -18,8 +18,8 @@ from tests.benchmarks.broker import StandIn, running_standin
 from tests.benchmarks.ours import Ledger
 from tests.benchmarks.peer import Peer, running_peer
 from tests.benchmarks.rivals.catalogue import Rival
+from tests.nodes import running_worker
 from worker.ops.commands import REDIS_OPTIONS
-from worker.ops.nodes import running_worker
 from worker.ops.process import Child, child_environment
 
 __all__ = ["BOTH_LANES", "RATE", "Size", "Stage", "running_stage"]

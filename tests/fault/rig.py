@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from neo_cancel import CancelOrder, CancelProducer
-from worker.ops.nodes import running_worker
+from tests.nodes import running_worker
 from worker.sandbox.control import SandboxControl
 
 __all__ = ["SHORT", "Rig", "asked", "names_of"]

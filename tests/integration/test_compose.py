@@ -108,7 +108,7 @@ def test_flower_asks_for_the_password_of_the_environment(path, tmp_path, redis_u
         assert 200 == httpx.get(f"{url}/api/workers", auth=("desk", "geheim"), trust_env=False).status_code
 
 
-def test_the_sandbox_listens(path, tmp_path):
+def test_the_sandbox_listens_on_the_port_it_is_given(path, tmp_path):
     port = free_port()
     with service("sandbox", path, tmp_path / "log", extra=["--host", "127.0.0.1", "--port", str(port)]) as (child, _):
         child.wait_until(lambda: answers(f"http://127.0.0.1:{port}{SANDBOX}"), timeout_seconds=MINUTES)

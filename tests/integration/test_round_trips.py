@@ -5,7 +5,7 @@ import json
 import redis
 
 from neo_cancel import CancelOrder, CancelProducer, Status
-from worker.ops.nodes import running_worker
+from tests.nodes import running_worker
 from worker.sandbox.process import running_sandbox
 
 ACCOUNTS, EACH = 15, 100

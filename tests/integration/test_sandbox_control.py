@@ -212,7 +212,7 @@ def test_a_session_does_not_show_its_token(sandbox):
     assert f"{sandbox.base_url}/r1" == session.base_url
 
 
-def test_presets_are_listed(sandbox):
+def test_every_preset_is_listed_in_order(sandbox):
     assert list(PRESETS) == sandbox.presets()
 
 

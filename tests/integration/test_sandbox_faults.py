@@ -255,7 +255,7 @@ def test_a_fault_hits_the_calls_that_it_is_for(sandbox, http, on, hit):
     assert hit == {name for name, reply in calls.items() if reply.status_code == 504}
 
 
-def test_logins_can_fail(sandbox, http):
+def test_a_fault_makes_logins_fail(sandbox, http):
     sandbox.add_fault("preset", on="login", preset="login_invalid", times=1)
     body = {"mobileNumber": "1", "ucc": UCC, "totp": "123456"}
     headers = {"Authorization": "x", "Content-Type": "application/json"}
@@ -281,7 +281,7 @@ def test_a_fault_can_end_after_some_hits_in_all_or_per_order(sandbox, http):
     assert [("once each", 2), ("preset-2", 1)] == [(fault["name"], fault["hits"]) for fault in sandbox.faults()]
 
 
-def test_dice_are_repeatable(sandbox, http):
+def test_chance_repeats_itself_after_a_reset(sandbox, http):
     def throw():
         sandbox.clear_faults()
         sandbox.add_fault("preset", on="orders", preset="5203", probability=0.5)

@@ -32,7 +32,7 @@ def test_the_same_order_in_every_form(data):
     assert [] == intake.bad
 
 
-def test_every_column_arrives():
+def test_every_column_of_a_row_arrives():
     data = f'{ALL}\n{ROW},cover,YES,TCS-EQ,risk,s1,"a, b",2.5\n'
     wanted = CancelOrder(
         ucc="AB123",

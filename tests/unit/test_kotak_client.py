@@ -143,6 +143,28 @@ async def test_a_date_in_retry_after_is_seconds_from_now():
     assert 7.0 == reply.retry_after_seconds
 
 
+@pytest.mark.parametrize("base", ["ftp://h.test", "https://", "https://h.test:port", "no address"])
+async def test_an_address_that_cannot_be_called_sends_nothing(base):
+    """A login reply of a shape that is new, for one."""
+    recorder = Recorder()
+    with pytest.raises(NotSentError):
+        await cancelled(recorder, Session(base, "s", "a"))
+    assert [] == recorder.requests
+
+
+async def test_every_session_has_its_own_tokens_however_many_there_are():
+    """What is prepared once a session is kept for some thousand of them only."""
+    recorder = Recorder()
+    client = KotakClient(recorder, Timeouts())
+    sessions = [Session("https://h.test", f"sid-{number}", "a") for number in range(3001)]
+    for session in [*sessions, sessions[0]]:
+        await client.cancel(session, order_number=NUMBER, variety="regular", amo=False, trading_symbol=None)
+    assert [*(session.sid for session in sessions), "sid-0"] == [
+        request.headers["Sid"] for request in recorder.requests
+    ]
+    assert len(client._calls) <= 3000
+
+
 async def test_closing_closes_the_connections():
     """The transport is the client's own."""
     recorder = Recorder()

@@ -1,7 +1,7 @@
-"""Keep a worker process alive: whoever dies is followed at once by another, which has nothing left to import.
+"""Keep a worker process alive: a parent starts another at once when one dies.
 
-What a dead worker held waits for its lease to run out and for somebody to take over. A process that starts from nothing needs a
-second of a processor for its imports; forked from a parent that has them, a tenth of that.
+The orders of a dead worker wait until its lease has run out and another worker takes over. A process that starts from nothing
+needs a second of a processor for its imports; one that is forked from a parent with these imports needs a tenth of that.
 """
 
 import os
@@ -16,7 +16,7 @@ from typing import Final
 
 from worker.observe.log import Log
 
-__all__ = ["keep_alive"]
+__all__ = ["exit_code_of", "keep_alive", "next_pause"]
 
 STOP_SIGNALS: Final = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 _LONG_LIFE_SECONDS: Final = 5.0
@@ -24,15 +24,16 @@ _LEAST_PAUSE_SECONDS: Final = 0.1
 _MOST_PAUSE_SECONDS: Final = 5.0
 _LOOK_SECONDS: Final = 0.05
 _LAST_SECONDS: Final = 15.0
+_SIGNALLED: Final = 128
 
 
 def keep_alive(work: Callable[[], int], log: Log) -> int:
     """Run `work` in a child process, and in another one when that dies; answer the exit code of the last.
 
-    A child that ends with 0 has been asked to, by a signal or through Celery's remote control, and is the last. Signals that
-    stop are passed on, every one of them: the second one means something else than the first. One that dies young
-    is followed after a pause that doubles up to 5 s. If this process is killed, the child takes that as a SIGTERM.
-    Call it before there is any thread: only the calling one lives on in a child.
+    A child that ends with 0 was asked to end, by a signal or through Celery's remote control, and is the last. The parent
+    passes on every signal that stops: a second one means something else than the first. After a child that died within 5 s
+    the parent pauses before it starts the next; the pause doubles up to 5 s. If the parent is killed, the child takes that
+    as a SIGTERM. Call it before there is any thread: only the calling one lives on in a child.
     """
     parent = _Parent(work, log)
     before = {number: signal.signal(number, parent.pass_on) for number in STOP_SIGNALS}
@@ -54,7 +55,7 @@ class _Parent:
     def pass_on(self, number: int, _: object) -> None:
         self._is_stopping = True
         if self._child:
-            with suppress(ProcessLookupError):  # it has ended, and its end is about to be heard of
+            with suppress(ProcessLookupError):  # it has ended, and waitpid is about to return
                 os.kill(self._child, number)
 
     def run(self) -> int:
@@ -65,14 +66,13 @@ class _Parent:
             lived = time.monotonic() - began_at
             if self._is_stopping or code == 0:
                 return code
-            is_young = lived < _LONG_LIFE_SECONDS
-            pause = min(max(pause * 2, _LEAST_PAUSE_SECONDS), _MOST_PAUSE_SECONDS) if is_young else 0.0
+            pause = next_pause(pause, lived)
             self._log.error(
                 "worker died: another one starts",
                 exit_code=code,
                 lived_seconds=round(lived, 1),
                 pause_seconds=pause,
-                to_do="see its last log lines" if code < 128 else "find out who killed it",  # noqa: PLR2004
+                to_do="see its last log lines" if code < _SIGNALLED else "find out what killed it",
             )
             self._sleep(pause)
             if self._is_stopping:
@@ -100,11 +100,7 @@ class _Parent:
                 signal.signal(number, signal.SIG_DFL)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
             threading.Thread(target=_end_with_the_parent, args=(self._alive[0],), daemon=True).start()
-            code = self._work()
-        except SystemExit as end:
-            code = end.code if isinstance(end.code, int) else 1
-        except BaseException:  # noqa: BLE001 (nothing of this process may go on as if it were the parent)
-            traceback.print_exc()
+            code = exit_code_of(self._work)
         finally:
             sys.stdout.flush()
             sys.stderr.flush()
@@ -114,6 +110,24 @@ class _Parent:
         ends_at = time.monotonic() + seconds
         while time.monotonic() < ends_at and not self._is_stopping:
             time.sleep(_LOOK_SECONDS)
+
+
+def next_pause(before: float, lived_seconds: float) -> float:
+    """Answer how many seconds to pause after a death: none after a long life, else twice the pause before."""
+    if lived_seconds >= _LONG_LIFE_SECONDS:
+        return 0.0
+    return min(max(before * 2, _LEAST_PAUSE_SECONDS), _MOST_PAUSE_SECONDS)
+
+
+def exit_code_of(work: Callable[[], int]) -> int:
+    """Run `work` and answer the exit code of a process that does nothing else; an exception is written to stderr."""
+    try:
+        return work()
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 1
+    except BaseException:  # noqa: BLE001 (the child must end here: above it stands the code of the parent)
+        traceback.print_exc()
+        return 1
 
 
 def _end_with_the_parent(alive: int) -> None:
