@@ -114,7 +114,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def start_worker(self) -> Worker:
         worker = Worker(self.client)
-        self.run(worker.ledger.hold.renew())
+        self.run(worker.hold.renew())
         return worker
 
     def record(self, name: str) -> OrderRecord:
@@ -227,7 +227,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.workers[at].tasks += self.run(self.workers[at].hold.claim_watched(2))
 
     def has_tasks(self) -> bool:
-        return any(worker.consuming.tasks for worker in self.workers)
+        return any(worker.tasks for worker in self.workers)
 
     def busy(self, at: int) -> Worker:
         return self.workers[at] if self.workers[at].tasks else self.workers[1 - at]
@@ -236,10 +236,10 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(at=WORKERS_AT)
     def note(self, at: int) -> None:
         worker = self.busy(at)
-        for job in worker.consuming.tasks:
-            worker.ledger.hold.note(job, Status.VERIFYING)
+        for job in worker.tasks:
+            worker.hold.note(job, Status.VERIFYING)
         for _ in range(2):
-            self.run(worker.ledger.hold.write_notes())
+            self.run(worker.hold.write_notes())
 
     @precondition(lambda self: self.has_tasks())
     @rule(
@@ -249,14 +249,14 @@ class LedgerMachine(RuleBasedStateMachine):
     )
     def finish(self, at: int, which: int, status: Status) -> None:
         worker = self.busy(at)
-        job = worker.consuming.tasks.pop(which % len(worker.consuming.tasks))
+        job = worker.tasks.pop(which % len(worker.tasks))
         if job.name not in self.accepted:  # forgotten: the result alone is left of it
             job.status = status
             self.run(worker.finish(job))
             self.accepted.add(job.name)
             return
         before = self.record(job.name)
-        is_ours = before.fence == job.fence and before.owner == worker.ledger.hold.worker
+        is_ours = before.fence == job.fence and before.owner == worker.hold.worker
         is_ours |= before.fence < job.fence and before.status not in DEAD
         job.status = status
         written = self.run(worker.finish(job))
@@ -276,9 +276,9 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(at=WORKERS_AT)
     def release(self, at: int) -> None:
         worker = self.workers[at]
-        jobs = [job for job in worker.consuming.tasks if not job.is_watched]
-        worker.consuming.tasks[:] = [job for job in worker.consuming.tasks if job.is_watched]
-        self.run(worker.ledger.hold.release(jobs))
+        jobs = [job for job in worker.tasks if not job.is_watched]
+        worker.tasks[:] = [job for job in worker.tasks if job.is_watched]
+        self.run(worker.hold.release(jobs))
 
     @rule(at=WORKERS_AT)
     def renew(self, at: int) -> None:
@@ -335,13 +335,13 @@ class LedgerMachine(RuleBasedStateMachine):
         self.workers[1].tasks.clear()
         for _ in range(30):
             self.recover(0)
-            self.run(worker.ledger.hold.renew())
+            self.run(worker.hold.renew())
             for lane in LANES:
                 while message := self.server.rpop(lane):
                     self.run(worker.take(message))
                 self.draw(0, lane)
             self.look_at_the_watch_list(0)
-            while worker.consuming.tasks:
+            while worker.tasks:
                 self.finish(0, 0, Status.CANCELLED)
             if not self.unfinished() and not self.leftovers():
                 break
@@ -438,9 +438,9 @@ async def test_a_lease_that_many_ask_for_is_lost_once(redis_url):
     """A late answer about the old name must not cost the new one what it took meanwhile."""
     async with redis.asyncio.Redis.from_url(redis_url) as client:
         worker = Worker(client)
-        await worker.ledger.hold.renew()
+        await worker.hold.renew()
         lost: list[str] = []
-        worker.ledger.hold._on_lost = lambda: lost.append(worker.ledger.hold.worker)
-        await client.zadd(WORKERS, {worker.ledger.hold.worker: 0})
-        await asyncio.gather(*(worker.ledger.hold.renew() for _ in range(8)))
+        worker.hold._on_lost = lambda: lost.append(worker.hold.worker)
+        await client.zadd(WORKERS, {worker.hold.worker: 0})
+        await asyncio.gather(*(worker.hold.renew() for _ in range(8)))
         assert 1 == len(lost)
