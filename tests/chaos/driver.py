@@ -13,13 +13,14 @@ from urllib.parse import urlsplit
 
 import redis
 
-from neo_cancel.ledger import COUNTERS, PARKED, WORKERS, held_key, named_key
+from neo_cancel.keys import named_key
 from neo_cancel.record import OrderRecord, Status, split
 from tests.chaos.events import FAULTS, Event, thrown
 from tests.chaos.producing import Producing, make_orders
 from tests.chaos.proxy import Proxy
 from tests.chaos.stage import Server, Workers, write_accounts
 from tests.fault.truth import contradicts
+from worker.ledger.keys import COUNTERS, PARKED, WORKERS, held_key
 from worker.sandbox.control import SandboxControl
 from worker.sandbox.process import running_sandbox
 

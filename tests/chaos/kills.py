@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from neo_cancel import CancelProducer
-from neo_cancel.ledger import PARKED, held_key, named_key
+from neo_cancel.keys import named_key
 from neo_cancel.record import FINAL, OrderRecord, Status
 from tests.chaos.producing import make_orders
 from tests.chaos.stage import Server, Workers, write_accounts
 from tests.fault.truth import contradicts
+from worker.ledger.keys import PARKED, held_key
 from worker.sandbox.control import SandboxControl
 from worker.sandbox.process import running_sandbox
 

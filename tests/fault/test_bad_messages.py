@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from neo_cancel import CancelOrder, Status
-from neo_cancel.ledger import enqueue_call
+from neo_cancel.enqueue import enqueue_call
 from tests.fault.rig import names_of
 from worker.ops.commands import worker_command
 from worker.ops.process import Child, child_environment

@@ -16,10 +16,10 @@ from config.log import configure_logging
 from config.settings import ConfigurationError, Settings, load_accounts
 from neo_cancel import CancelOrder, CancelProducer, NeoCancelError
 from neo_cancel.cli import main
+from neo_cancel.enqueue import enqueue_call
 from neo_cancel.errors import InvalidOrderError
 from neo_cancel.exits import ExitCode
 from neo_cancel.intake import read_orders
-from neo_cancel.ledger import enqueue_call
 from tests.fault.rig import names_of
 from worker.consuming.transport import read
 from worker.runtime import Runtime

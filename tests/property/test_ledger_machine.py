@@ -21,28 +21,25 @@ from hypothesis.stateful import (
 )
 
 from neo_cancel import CancelOrder
-from neo_cancel.ledger import (
+from neo_cancel.enqueue import enqueue_call
+from neo_cancel.record import DEAD, OrderRecord, Status
+from neo_cancel.scripts import ScriptCall
+from worker.ledger.client import LedgerClient
+from worker.ledger.hold import Hold
+from worker.ledger.keys import (
     BACKLOGS,
     RECOVERY,
     RISK_QUEUED,
     ROUTINE_QUEUED,
     WATCH,
     WORKERS,
-    ScriptCall,
     backlog_key,
-    enqueue_call,
     held_key,
-    load_script,
     named_key,
-    order_key,
-    requeue_call,
-    taken_key,
 )
-from neo_cancel.record import DEAD, OrderRecord, Status
-from worker.ledger.client import LedgerClient
-from worker.ledger.hold import Hold
 from worker.ledger.recovery import Recovery
 from worker.ledger.requeuer import Requeuer
+from worker.ledger.steps import PutBack, claim_call, requeue_call
 from worker.orders.job import Job
 
 LANES = ("risk", "routine")
@@ -143,7 +140,7 @@ class LedgerMachine(RuleBasedStateMachine):
             ttl_seconds=60,
             to_backlog=to_backlog,
         )
-        self.server.eval(load_script(call.script).text, len(call.keys), *call.keys, *call.arguments)
+        self.server.eval(call.script.text, len(call.keys), *call.keys, *call.arguments)
         for name in (f"AB123:{number}" for number in numbers):
             self.accepted.add(name)
             # A new request may start a new job; the proof of a dead order stays.
@@ -208,12 +205,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(at=WORKERS_AT, number=st.sampled_from(NUMBERS))
     def claim_and_never_hear_of_it(self, at: int, number: str) -> None:
         worker = self.workers[at].hold.worker
-        keys = [held_key(worker), RISK_QUEUED, ROUTINE_QUEUED, taken_key(worker), order_key("AB123", number)]
-        self.run(
-            self.workers[at].ledger.call(
-                ScriptCall("claim", keys, [worker, "routine", backlog_key("routine", "AB123"), 100])
-            )
-        )
+        self.run(self.workers[at].ledger.call(claim_call(worker, "routine", "AB123", [f"AB123:{number}"], at_most=100)))
 
     @rule(at=WORKERS_AT, lane=st.sampled_from(LANES))
     def draw(self, at: int, lane: str) -> None:
@@ -302,7 +294,7 @@ class LedgerMachine(RuleBasedStateMachine):
             ends = self.server.zscore(WORKERS, record.owner or "-")
             if (record.owner is None) == (why == "lost") and (record.owner is None or ends == 0):
                 wire = json.dumps(CancelOrder(ucc="AB123", order_number=number).to_wire())
-                orders = [(number, record.fence, wire)]
+                orders = [PutBack(number, record.fence, wire)]
                 owner = record.owner or "-"
                 call = requeue_call(
                     lane=record.lane, ucc="AB123", owner=owner, orders=orders, why=why, crashes=0, to_end=to_end
@@ -314,7 +306,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def put_back_late(self) -> None:
         name, call = self.looks.pop(0)
         if name in self.accepted:
-            self.server.eval(load_script(call.script).text, len(call.keys), *call.keys, *call.arguments)
+            self.server.eval(call.script.text, len(call.keys), *call.keys, *call.arguments)
 
     @rule()
     def find_the_dead(self) -> None:

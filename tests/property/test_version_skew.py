@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neo_cancel import CancelOrder, CancelProducer, Status
-from neo_cancel.ledger import enqueue_call, load_script, named_key
+from neo_cancel.enqueue import enqueue_call
+from neo_cancel.keys import named_key
 from neo_cancel.record import OrderRecord, split
 from tests.property.test_ledger_machine import Worker
 from worker.consuming.transport import read
@@ -69,7 +70,7 @@ async def test_a_newer_producer_s_fields_live_through_a_whole_life_in_the_ledger
         call = enqueue_call([ORDER], batch=None, ttl_seconds=60)
         *fixed, document = call.arguments
         newer = json.dumps(json.loads(document) | NEWER)
-        await client.eval(load_script("enqueue").text, len(call.keys), *call.keys, *fixed, newer)
+        await client.eval(call.script.text, len(call.keys), *call.keys, *fixed, newer)
         first, second = Worker(client), Worker(client)
         await first.take(await client.rpop("routine"))
         first.hold.note(first.tasks[0], Status.VERIFYING)

@@ -9,9 +9,9 @@ import orjson
 from kombu.transport import redis as kombu_redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from neo_cancel.ledger import COUNTERS, PARKED, PARKED_KEPT
 from neo_cancel.messages import TASK_NAME, WIRE_VERSION
 from worker.ledger.dead_letter import parked_entry
+from worker.ledger.keys import COUNTERS, PARKED, PARKED_KEPT
 
 __all__ = ["GatedDelivery", "GatedSentinelTransport", "GatedTransport", "read"]
 

@@ -11,8 +11,9 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, OutOfMemoryError, ReadOnlyError, RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from neo_cancel.ledger import COUNTERS, PARKED, PARKED_KEPT, ScriptCall, load_script
+from neo_cancel.scripts import ScriptCall
 from worker.ledger.dead_letter import parked_entry
+from worker.ledger.keys import COUNTERS, PARKED, PARKED_KEPT
 from worker.orders.ports import Log
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class LedgerClient:
             try:
                 return cast("Any", await self.redis.execute_command(*call.command))  # type: ignore[no-untyped-call]
             except NoScriptError:
-                await self.redis.script_load(load_script(call.script).text)
+                await self.redis.script_load(call.script.text)
                 return cast("Any", await self.redis.execute_command(*call.command))  # type: ignore[no-untyped-call]
 
         return await self.retry_until_available(run)
@@ -68,7 +69,7 @@ class LedgerClient:
                 answers = await pipeline.execute(raise_on_error=False)
             if any(isinstance(answer, NoScriptError) for answer in answers):
                 for script in {call.script for call in calls}:
-                    await self.redis.script_load(load_script(script).text)
+                    await self.redis.script_load(script.text)
                 return await run()
             for answer in answers:
                 if isinstance(answer, Exception):

@@ -9,32 +9,27 @@ from typing import Any, Final
 
 from redis.exceptions import RedisError
 
-from neo_cancel.ledger import (
-    BACKLOGS,
-    EVENTS,
-    EVENTS_KEPT,
-    RISK_QUEUED,
-    ROUTINE_QUEUED,
-    WATCH,
-    WORKERS,
-    ScriptCall,
-    backlog_key,
-    enqueue_call,
-    held_key,
-    order_key,
-    taken_key,
-    urgent_key,
-)
+from neo_cancel.enqueue import enqueue_call
 from neo_cancel.messages import CancelOrder, Lane, new_id
 from neo_cancel.record import Status
+from neo_cancel.scripts import ScriptCall
 from worker.ledger.client import LedgerClient
+from worker.ledger.keys import BACKLOGS, WORKERS, backlog_key, held_key, order_key, taken_key
 from worker.ledger.requeuer import Requeuer
+from worker.ledger.steps import (
+    Entry,
+    claim_call,
+    draw_call,
+    orphans_call,
+    record_call,
+    renew_call,
+    watch_call,
+)
 from worker.orders.job import Job
 from worker.orders.ports import Log
 
-__all__ = ["NOTHING", "Hold"]
+__all__ = ["Hold"]
 
-NOTHING: Final = -1
 WRITE_AT_MOST: Final = 200
 _DAY_SECONDS: Final = 86_400
 _IST_SECONDS: Final = 19_800
@@ -95,11 +90,7 @@ class Hold:
         """Renew the lease and learn which orders became urgent. Calls `on_lost` when somebody may have taken over."""
         before, worker = time.monotonic(), self.worker
         server_ms, kept, held, *urgent = await self._ledger.call(
-            ScriptCall(
-                "renew",
-                [WORKERS, held_key(worker), urgent_key(worker), taken_key(worker)],
-                [worker, int(self._lease_seconds * 1000), int(not self._is_registered)],
-            )
+            renew_call(worker, lease_ms=int(self._lease_seconds * 1000), is_first=not self._is_registered)
         )
         self._ledger.learn_time(server_ms)
         if worker != self.worker:
@@ -159,15 +150,9 @@ class Hold:
         Those beyond `at_most` go into the account's backlog, but for what may have been sent: a look at it takes no turn, and
         nobody can know sooner. With `NOTHING` all of them go there.
         """
-        backlog = backlog_key(lane, orders[0].ucc)
-        keys = [order_key(order.ucc, order.order_number) for order in orders]
-        answers = await self._take_part(
-            lambda worker: ScriptCall(
-                "claim",
-                [held_key(worker), RISK_QUEUED, ROUTINE_QUEUED, taken_key(worker), *keys],
-                [worker, lane, backlog, at_most],
-            )
-        )
+        ucc = orders[0].ucc
+        names = [f"{ucc}:{order.order_number}" for order in orders]
+        answers = await self._take_part(lambda worker: claim_call(worker, lane, ucc, names, at_most=at_most))
         missing = [order for order, answer in zip(orders, answers, strict=True) if answer == b"missing"]
         if missing:
             # The queue somebody chose by hand is a word, too: an order need not say its lane again.
@@ -185,9 +170,7 @@ class Hold:
         """Take orders from a backlog: how many are left there, and what was taken."""
         worry_ms = int(self._lease_seconds * 1000)
         left, *values = await self._take_part(
-            lambda worker: ScriptCall(
-                "draw", [held_key(worker), backlog, BACKLOGS, taken_key(worker)], [worker, at_most, worry_ms]
-            )
+            lambda worker: draw_call(worker, backlog, at_most=at_most, worry_ms=worry_ms)
         )
         jobs = [self._take(Job.decode(value)) for value in values]
         for job in jobs if backlog.startswith(backlog_key(Lane.RISK, "")) else ():
@@ -196,14 +179,12 @@ class Hold:
 
     async def orphaned_backlog(self, lanes: Iterable[str]) -> str | None:
         """Take over a backlog of one of these lanes that nobody works on any more."""
-        found = await self._ledger.call(ScriptCall("orphans", [BACKLOGS], [int(self._lease_seconds * 1000), *lanes]))
+        found = await self._ledger.call(orphans_call(lanes, worry_ms=int(self._lease_seconds * 1000)))
         return found.decode() if found else None
 
     async def claim_watched(self, at_most: int) -> list[Job]:
         """Take orders from the watch list that are due."""
-        taken = await self._take_part(
-            lambda worker: ScriptCall("watch", [held_key(worker), WATCH, taken_key(worker)], [worker, at_most])
-        )
+        taken = await self._take_part(lambda worker: watch_call(worker, at_most=at_most))
         jobs = [self._take(Job.decode(value)) for value in taken]
         for job in jobs:
             job.is_watched = True
@@ -320,13 +301,12 @@ class Hold:
     async def _write(
         self, jobs: Sequence[Job], *, owner: str | None, looks: Callable[[Job], int | str] | None
     ) -> list[int]:
-        arguments: list[Any] = [self.worker, self._ttl_seconds, EVENTS_KEPT]
-        for job in jobs:
-            arguments += (job.fence, job.encode(owner), looks(job) if looks else "")
-        keys = [order_key(job.ucc, job.order_number) for job in jobs]
-        answers: list[int] = await self._ledger.call(
-            ScriptCall("record", [held_key(self.worker), EVENTS, WATCH, *keys], arguments)
-        )
+        entries = [
+            Entry(order_key(job.ucc, job.order_number), job.fence, job.encode(owner), looks(job) if looks else "")
+            for job in jobs
+        ]
+        call = record_call(self.worker, entries, ttl_seconds=self._ttl_seconds)
+        answers: list[int] = await self._ledger.call(call)
         return answers
 
     # ------------------------------------------------------------------ giving back

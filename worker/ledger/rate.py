@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from neo_cancel.ledger import ScriptCall
 from worker.ledger.client import LedgerClient
+from worker.ledger.steps import pace_call, slow_call
 from worker.orders.ports import Log
 
 __all__ = ["SharedRateLimiter"]
@@ -24,13 +24,11 @@ class SharedRateLimiter:
         rate = self._rate_of(ucc)
         if rate <= 0:
             return wanted, 0.0
-        keys = [f"nc:pace:{ucc}", f"nc:pace:{ucc}:risk", f"nc:pace:{ucc}:slow"]
-        call = ScriptCall("pace", keys, [wanted, rate, "risk" if is_risk else "routine"])
-        granted, wait_us = await self._ledger.call(call)
+        granted, wait_us = await self._ledger.call(pace_call(ucc, wanted=wanted, rate=rate, is_risk=is_risk))
         return granted, wait_us / 1e6
 
     async def slow_down(self, ucc: str) -> None:
         """See RateLimiter."""
         if self._rate_of(ucc) > 0:
-            percent = await self._ledger.call(ScriptCall("slow", [f"nc:pace:{ucc}:slow"], []))
+            percent = await self._ledger.call(slow_call(ucc))
             self._log.info("account slowed down", ucc=ucc, percent_of_rate=percent)

@@ -6,11 +6,12 @@ from typing import Any, Final
 
 from redis.exceptions import RedisError
 
-from neo_cancel.ledger import COUNTERS, RECOVERY, WORKERS, ScriptCall, front_key, queued_key
 from neo_cancel.messages import Lane
 from worker.ledger.client import LedgerClient
 from worker.ledger.hold import Hold
+from worker.ledger.keys import COUNTERS, RECOVERY
 from worker.ledger.requeuer import Requeuer
+from worker.ledger.steps import dead_call, lost_call
 from worker.orders.ports import Log
 
 __all__ = ["Recovery"]
@@ -41,7 +42,7 @@ class Recovery:
             return 0
         recovered = await self._from_dead_workers() if self._hold.may_reap else 0
         for lane in Lane:
-            recovered += await self._from_lost_messages(lane)
+            recovered += await self._from_lost_messages(str(lane))
         if recovered:
             await self._ledger.redis.hincrby(COUNTERS, "recovered", recovered)  # pyright: ignore[reportGeneralTypeIssues]
         return recovered
@@ -49,7 +50,7 @@ class Recovery:
     async def _from_dead_workers(self) -> int:
         recovered = 0
         while True:
-            answer: list[bytes] = await self._ledger.call(ScriptCall("dead", [WORKERS], [AT_ONCE]))
+            answer: list[bytes] = await self._ledger.call(dead_call(at_most=AT_ONCE))
             if not answer:
                 return recovered
             owner, names = answer[0].decode(), [part.decode() for part in answer[2:]]
@@ -59,12 +60,12 @@ class Recovery:
                 self._log.info("orders of a dead worker put back", worker=owner, orders=moved)
 
     async def _from_lost_messages(self, lane: str) -> int:
-        keys = [str(lane), queued_key(lane), front_key(lane)]
-        answer: Any = await self._ledger.call(ScriptCall("lost", keys, [int(self._pickup_seconds * 1000), AT_ONCE]))
+        call = lost_call(lane, pickup_ms=int(self._pickup_seconds * 1000), at_most=AT_ONCE)
+        answer: Any = await self._ledger.call(call)
         if not answer:
             return 0
         moved = await self._requeuer.requeue("-", [name.decode() for name in answer], why="lost")
-        self._log.info("orders without a message put back", lane=str(lane), orders=moved)
+        self._log.info("orders without a message put back", lane=lane, orders=moved)
         return moved
 
 

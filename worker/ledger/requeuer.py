@@ -4,20 +4,11 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from neo_cancel.bulk import keys_of
-from neo_cancel.ledger import (
-    EVENTS,
-    EVENTS_KEPT,
-    RISK_QUEUED,
-    ROUTINE_QUEUED,
-    WATCH,
-    ScriptCall,
-    held_key,
-    order_key,
-    requeue_call,
-)
 from neo_cancel.messages import CHUNK_SIZE
 from neo_cancel.record import Status
 from worker.ledger.client import LedgerClient
+from worker.ledger.keys import RISK_QUEUED, ROUTINE_QUEUED, held_key, order_key
+from worker.ledger.steps import Entry, PutBack, forget_call, record_call, requeue_call
 from worker.orders.job import Job
 from worker.orders.ports import Log
 
@@ -42,7 +33,7 @@ class Requeuer:
         suspected three times does not come back.
         """
         values: Any = await self._ledger.redis.mget(keys_of(names)) if names else []
-        groups: dict[tuple[str, str, int, str], list[tuple[str, int, str]]] = {}
+        groups: dict[tuple[str, str, int, str], list[PutBack]] = {}
         poison: list[Job] = []
         gone: list[str] = []
         for at, (name, value) in enumerate(zip(names, values, strict=True)):
@@ -60,10 +51,12 @@ class Requeuer:
                 continue
             alone = name if job.crashes + crashes >= MOST_CRASHES - 1 else ""
             document = value.split(b" ", 6)[6].decode()
-            groups.setdefault((job.lane, job.ucc, crashes, alone), []).append((job.order_number, job.fence, document))
+            groups.setdefault((job.lane, job.ucc, crashes, alone), []).append(
+                PutBack(job.order_number, job.fence, document)
+            )
         await self._park_poison(owner, poison)
         if gone:
-            await self._ledger.call(ScriptCall("forget", [held_key(owner), RISK_QUEUED, ROUTINE_QUEUED], gone))
+            await self._ledger.call(forget_call(owner, gone))
         # Each goes in front of the one before.
         calls = [
             requeue_call(
@@ -95,9 +88,8 @@ class Requeuer:
                 waiting_for=None,
                 final_at=self._ledger.now(),
             )
-            arguments: list[Any] = [owner, self._ttl_seconds, EVENTS_KEPT, job.fence, job.encode(None), ""]
-            key = order_key(job.ucc, job.order_number)
-            await self._ledger.call(ScriptCall("record", [held_key(owner), EVENTS, WATCH, key], arguments))
+            entry = Entry(order_key(job.ucc, job.order_number), job.fence, job.encode(None))
+            await self._ledger.call(record_call(owner, [entry], ttl_seconds=self._ttl_seconds))
             await self._ledger.park(job.document["text"], job.document)
             self._log.error(
                 "order parked: it kills workers", order=job.name, crashes=job.crashes, to_do="check it with the broker"

@@ -13,8 +13,8 @@ from typing import Final, cast
 
 from config.settings import Settings
 from neo_cancel.connection import connect
-from neo_cancel.ledger import WORKERS
 from worker.health import Pinger
+from worker.ledger.keys import WORKERS
 from worker.ops.commands import worker_command
 
 __all__ = [
