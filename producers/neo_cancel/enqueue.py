@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Final
 
-from neo_cancel.keys import backlog_key, batch_key, order_key, queued_key
+from neo_cancel.keys import BACKLOGS, ORDER_PREFIX, URGENT_PREFIX, WATCH, backlog_key, batch_key, order_key, queued_key
 from neo_cancel.messages import CancelOrder, envelope
 from neo_cancel.scripts import Script, ScriptCall, load_script
 
@@ -42,10 +42,12 @@ def enqueue_call(
         queued_key(lane),
         batch_key(batch) if batch else _NONE,
         backlog_key(lane, ucc) if to_backlog else _NONE,
+        BACKLOGS,
+        WATCH,
     ]
     prefix = order_key(ucc, "")
     return ScriptCall(
         enqueue_script(),
         [*fixed, *(prefix + order.order_number for order in chunk)],
-        [ttl_seconds, before, after, lane, *documents],
+        [ttl_seconds, before, after, lane, ORDER_PREFIX, URGENT_PREFIX, *documents],
     )

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from neo_cancel.messages import Lane, Variety
 
-__all__ = ["DEAD", "FINAL", "OrderRecord", "Status"]
+__all__ = ["DEAD", "FINAL", "WATCHABLE", "WORKING", "Header", "OrderRecord", "Status", "split"]
 
 
 class Status(StrEnum):
@@ -38,6 +38,12 @@ FINAL: Final = DEAD | {Status.NOT_FOUND, Status.REFUSED, Status.BLOCKED, Status.
 
 HARMLESS: Final = DEAD | {Status.NOT_FOUND}
 """No order may still work at the exchange."""
+
+WATCHABLE: Final = frozenset({Status.UNKNOWN, Status.REFUSED, Status.BLOCKED})
+"""The order may still work and may be watched. Not `expired`: nothing was sent for it."""
+
+WORKING: Final = frozenset(Status) - FINAL
+"""The work on the order goes on, or has not begun."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -47,6 +47,7 @@ __all__ = [
     "COUNTERS",
     "EVENTS",
     "EVENTS_KEPT",
+    "HELD_PREFIX",
     "ORDER_PREFIX",
     "PARKED",
     "PARKED_KEPT",
@@ -54,6 +55,7 @@ __all__ = [
     "RECOVERY",
     "RISK_QUEUED",
     "ROUTINE_QUEUED",
+    "TAKEN_PREFIX",
     "URGENT_PREFIX",
     "WATCH",
     "WORKERS",
@@ -77,6 +79,8 @@ WORKERS: Final = "nc:workers"
 PARKED: Final = "nc:parked"
 COUNTERS: Final = "nc:counters"
 RECOVERY: Final = "nc:recovery"
+HELD_PREFIX: Final = "nc:held:"
+TAKEN_PREFIX: Final = "nc:taken:"
 RISK_QUEUED: Final = queued_key(Lane.RISK)
 ROUTINE_QUEUED: Final = queued_key(Lane.ROUTINE)
 
@@ -91,7 +95,7 @@ def front_key(lane: str) -> str:
 
 def held_key(worker: str) -> str:
     """Name what a worker holds."""
-    return f"nc:held:{worker}"
+    return f"{HELD_PREFIX}{worker}"
 
 
 def urgent_key(worker: str) -> str:
@@ -101,7 +105,7 @@ def urgent_key(worker: str) -> str:
 
 def taken_key(worker: str) -> str:
     """Name what a worker took since it last cleared its suspects."""
-    return f"nc:taken:{worker}"
+    return f"{TAKEN_PREFIX}{worker}"
 
 
 def pace_key(ucc: str) -> str:

@@ -9,8 +9,12 @@ from worker.ledger.keys import (
     BACKLOGS,
     EVENTS,
     EVENTS_KEPT,
+    HELD_PREFIX,
+    ORDER_PREFIX,
     RISK_QUEUED,
     ROUTINE_QUEUED,
+    TAKEN_PREFIX,
+    URGENT_PREFIX,
     WATCH,
     WORKERS,
     backlog_key,
@@ -69,45 +73,51 @@ def _call(script: str, keys: Sequence[str], arguments: Sequence[Any]) -> ScriptC
     return ScriptCall(load_script("worker.ledger", script), keys, arguments)
 
 
+def _hands(worker: str) -> list[str]:
+    """Name what every step that takes orders reads and writes about the worker."""
+    return [WORKERS, held_key(worker), taken_key(worker)]
+
+
 def renew_call(worker: str, *, lease_ms: int, is_first: bool) -> ScriptCall:
     """Keep a worker's lease, or take the first one."""
-    keys = [WORKERS, held_key(worker), urgent_key(worker), taken_key(worker)]
+    keys = [*_hands(worker), urgent_key(worker)]
     return _call("renew", keys, [worker, lease_ms, int(is_first)])
 
 
 def claim_call(worker: str, lane: str, ucc: str, names: Iterable[str], *, at_most: int) -> ScriptCall:
     """Take orders of one account, named UCC:ORDER_NUMBER; what is more than `at_most` goes into its backlog."""
-    keys = [held_key(worker), RISK_QUEUED, ROUTINE_QUEUED, taken_key(worker), *map(named_key, names)]
-    return _call("claim", keys, [worker, lane, backlog_key(lane, ucc), at_most])
+    keys = [*_hands(worker), RISK_QUEUED, ROUTINE_QUEUED, BACKLOGS, backlog_key(lane, ucc), *map(named_key, names)]
+    return _call("claim", keys, [worker, lane, at_most, ORDER_PREFIX, URGENT_PREFIX])
 
 
 def draw_call(worker: str, backlog: str, *, at_most: int, worry_ms: int) -> ScriptCall:
     """Take orders from a backlog, and say that it is being worked on."""
-    keys = [held_key(worker), backlog, BACKLOGS, taken_key(worker)]
-    return _call("draw", keys, [worker, at_most, worry_ms])
+    keys = [*_hands(worker), RISK_QUEUED, ROUTINE_QUEUED, BACKLOGS, backlog]
+    return _call("draw", keys, [worker, at_most, worry_ms, ORDER_PREFIX])
 
 
 def watch_call(worker: str, *, at_most: int) -> ScriptCall:
     """Take orders from the watch list whose next look is due."""
-    return _call("watch", [held_key(worker), WATCH, taken_key(worker)], [worker, at_most])
+    return _call("watch", [*_hands(worker), WATCH], [worker, at_most, ORDER_PREFIX])
 
 
 def orphans_call(lanes: Iterable[str], *, worry_ms: int) -> ScriptCall:
     """Take over a backlog of these lanes that no worker works on any more."""
-    return _call("orphans", [BACKLOGS], [worry_ms, *lanes])
+    return _call("orphans", [BACKLOGS], [worry_ms, *(backlog_key(lane, "") for lane in lanes)])
 
 
 def record_call(worker: str, entries: Sequence[Entry], *, ttl_seconds: int) -> ScriptCall:
     """Write what a worker knows of orders it holds."""
-    arguments: list[Any] = [worker, ttl_seconds, EVENTS_KEPT]
+    arguments: list[Any] = [worker, ttl_seconds, EVENTS_KEPT, ORDER_PREFIX]
     for entry in entries:
         arguments += entry[1:]
-    return _call("record", [held_key(worker), EVENTS, WATCH, *(entry.key for entry in entries)], arguments)
+    fixed = [held_key(worker), EVENTS, WATCH, RISK_QUEUED, ROUTINE_QUEUED]
+    return _call("record", [*fixed, *(entry.key for entry in entries)], arguments)
 
 
 def dead_call(*, at_most: int) -> ScriptCall:
     """Find a worker whose lease ran out, and some of what it held."""
-    return _call("dead", [WORKERS], [at_most])
+    return _call("dead", [WORKERS], [at_most, HELD_PREFIX, TAKEN_PREFIX, ORDER_PREFIX])
 
 
 def lost_call(lane: str, *, pickup_ms: int, at_most: int) -> ScriptCall:
@@ -117,7 +127,7 @@ def lost_call(lane: str, *, pickup_ms: int, at_most: int) -> ScriptCall:
 
 def forget_call(owner: str, names: Sequence[str]) -> ScriptCall:
     """Drop what is left of orders whose records have gone."""
-    return _call("forget", [held_key(owner), RISK_QUEUED, ROUTINE_QUEUED], names)
+    return _call("forget", [held_key(owner), RISK_QUEUED, ROUTINE_QUEUED], [ORDER_PREFIX, *names])
 
 
 def requeue_call(
@@ -129,10 +139,12 @@ def requeue_call(
     have waited already, or `to_end`.
     """
     before, after = envelope(ucc=ucc, lane=lane, orders=[order.document for order in orders])
+    fixed = [lane, queued_key(lane), held_key(owner), WATCH]
+    told = [before, after, why, crashes, owner, "end" if to_end else "front", ORDER_PREFIX]
     return _call(
         "requeue",
-        [lane, queued_key(lane), held_key(owner), *(order_key(ucc, order.order_number) for order in orders)],
-        [before, after, why, crashes, owner, "end" if to_end else "front", *(order.fence for order in orders)],
+        [*fixed, *(order_key(ucc, order.order_number) for order in orders)],
+        [*told, *(order.fence for order in orders)],
     )
 
 

@@ -1,66 +1,66 @@
--- Take orders to work on them: only what nobody holds.
+-- Take orders to work on them: only what no worker holds.
 --
--- KEYS[1]  what this worker holds                           set
--- KEYS[2], KEYS[3]  what waits in the risk and the routine queue   sorted sets
--- KEYS[4]  what this worker took since it last cleared its suspects: the suspects if it dies now   list
--- KEYS[5...]  the orders' records                           string
+-- KEYS[1]  the workers (score: lease ends, ms)              sorted set
+-- KEYS[2]  what this worker holds                           set
+-- KEYS[3]  what this worker took since it last cleared its suspects   list
+-- KEYS[4], KEYS[5]  orders that wait in the risk and the routine queue   sorted sets
+-- KEYS[6]  the backlogs (score: when to worry, ms)          sorted set
+-- KEYS[7]  the account's backlog, for the orders that this worker has no room for   list
+-- KEYS[8...]  the orders' records                           string
 -- ARGV[1]  the worker's id
 -- ARGV[2]  the lane the wake-up call came through
--- ARGV[3]  the account's backlog, for the orders that this worker has no room for
--- ARGV[4]  how many to take at most; what may have been sent already is taken beyond that, but where it is -1
+-- ARGV[3]  how many to take at most; what may have been sent already is taken beyond that, but where it is -1
+-- ARGV[4]  what a record's key has in front of the order's name
+-- ARGV[5]  what the key of a worker's urgent orders has in front of its id
 --
--- Answers one text an order: the record as claimed (also one this worker claimed before), '' for one that has ended or is in
--- other hands or went into the backlog, 'missing' for one the ledger does not know. Answers nothing for a worker without a
--- lease: what it took, nobody would miss. An order that two deaths point at is no suspect until its turn comes, alone.
+-- Answers one text an order: the record as claimed (also one that this worker claimed before), '' for one that has ended or is in
+-- other hands or went into the backlog, 'missing' for one that the ledger does not know. Answers nothing for a worker without a lease.
 -- What may have been sent must be looked at before anything else, and that takes no turn: there is always room for it.
-if tonumber(redis.call('ZSCORE', 'nc:workers', ARGV[1]) or '0') == 0 then return false end
-local values = redis.call('MGET', unpack(KEYS, 5))
+local workers, held, taken, risk_queued, routine_queued, backlogs, backlog = unpack(KEYS, 1, 7)
+local worker, name_at = ARGV[1], #ARGV[4] + 1
+if not has_lease(workers, worker) then return false end
+local most, count = tonumber(ARGV[3]), 0
 local answers, names, suspects, deferred, fresh, returned = {}, {}, {}, {}, {}, {}
-local most, taken = tonumber(ARGV[4]), 0
-for i, value in ipairs(values) do
+for i, value in ipairs(redis.call('MGET', unpack(KEYS, 8))) do
+  local key = KEYS[i + 7]
   if not value then
     answers[i] = 'missing'
   else
-    local status, fence, owner, rest = string.match(value, '^(%S+) (%d+) (%S+) (.*)$')
-    local name = string.sub(KEYS[i + 4], 10)
-    answers[i] = ''
+    local status, fence, owner, rest = split(value)
     local sent, crashes = string.match(rest, '^%d+ (%d) (%d+) ')
-    crashes = tonumber(crashes)
-    if status == 'queued' and taken >= most and (sent == '0' or crashes >= 2 or most < 0) then
+    local name = string.sub(key, name_at)
+    local doubted = is_doubted(crashes)
+    answers[i] = ''
+    if status == 'queued' and count >= most and (sent == '0' or doubted or most < 0) then
       deferred[#deferred + 1] = name
-      if tonumber(fence) > 0 and crashes < 2 then table.insert(returned, 1, name) else fresh[#fresh + 1] = name end
+      if tonumber(fence) > 0 and not doubted then table.insert(returned, 1, name) else fresh[#fresh + 1] = name end
     elseif status == 'queued' then
-      answers[i] = 'sending ' .. (fence + 1) .. ' ' .. ARGV[1] .. ' ' .. rest
-      redis.call('SET', KEYS[i + 4], answers[i], 'KEEPTTL')
+      answers[i] = claimed('sending', fence, worker, rest)
+      redis.call('SET', key, answers[i], 'KEEPTTL')
       names[#names + 1] = name
-      if sent == '0' then taken = taken + 1 end
-      if crashes < 2 then suspects[#suspects + 1] = name end
-    elseif owner == ARGV[1] then
+      if sent == '0' then count = count + 1 end
+      if not doubted then suspects[#suspects + 1] = name end
+    elseif owner == worker then
       answers[i] = value
     elseif ARGV[2] == 'risk' and owner ~= '-' then
-      -- Held by somebody in the slower lane: tell the holder that it has become urgent.
-      redis.call('RPUSH', 'nc:urgent:' .. owner, name)
-      redis.call('EXPIRE', 'nc:urgent:' .. owner, 60)
+      -- Held by a worker in the slower lane.
+      escalate(ARGV[5] .. owner, name)
     end
   end
 end
 if #names > 0 then
-  redis.call('ZREM', KEYS[2], unpack(names))
-  redis.call('ZREM', KEYS[3], unpack(names))
-  redis.call('SADD', KEYS[1], unpack(names))
+  redis.call('ZREM', risk_queued, unpack(names))
+  redis.call('ZREM', routine_queued, unpack(names))
+  redis.call('SADD', held, unpack(names))
 end
-if #suspects > 0 then
-  redis.call('RPUSH', KEYS[4], unpack(suspects))
-  redis.call('EXPIRE', KEYS[4], 60)
-end
+mark_suspects(taken, suspects)
 if #deferred > 0 then
-  redis.call('ZREM', KEYS[2], unpack(deferred))
-  redis.call('ZREM', KEYS[3], unpack(deferred))
-  -- Whom a worker had in its hands before has waited: in front of whom none had, but not if two deaths point at it.
-  if #fresh > 0 then redis.call('RPUSH', ARGV[3], unpack(fresh)) end
-  if #returned > 0 then redis.call('LPUSH', ARGV[3], unpack(returned)) end
-  redis.call('EXPIRE', ARGV[3], 604800)
-  local time = redis.call('TIME')
-  redis.call('ZADD', 'nc:backlogs', time[1] * 1000 + 3000, ARGV[3])
+  redis.call('ZREM', risk_queued, unpack(deferred))
+  redis.call('ZREM', routine_queued, unpack(deferred))
+  -- An order that a worker had in its hands before has waited: it goes in front of those that none had, unless two deaths point at it.
+  if #fresh > 0 then redis.call('RPUSH', backlog, unpack(fresh)) end
+  if #returned > 0 then redis.call('LPUSH', backlog, unpack(returned)) end
+  redis.call('EXPIRE', backlog, 604800)
+  redis.call('ZADD', backlogs, now_ms() + UNATTENDED_MS, backlog)
 end
 return answers

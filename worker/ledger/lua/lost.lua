@@ -1,31 +1,31 @@
 -- Find orders whose message is gone: they wait, but nothing as old as they are waits in the queue any more.
 --
 -- KEYS[1]  queue list of the lane, read by Celery           list
--- KEYS[2]  what waits in that queue (score: the message's time, ms)   sorted set
+-- KEYS[2]  orders that wait in that queue (score: the message's time, ms)   sorted set
 -- KEYS[3]  the latest looks: "when, time at the front", ms  list
 -- ARGV[1]  how long a message may be on its way from the queue to a claim, ms
 -- ARGV[2]  how many to answer at most
 --
 -- Answers the names. A long backlog is not a loss: the message at the front says how far the workers are, because none behind
 -- it is older. And a message that was read a moment ago is not one either: the front must have been beyond it for so long.
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local front = redis.call('LINDEX', KEYS[1], -1)
+local queue, queued, looks_key = unpack(KEYS)
+local now = now_ms()
+local front = redis.call('LINDEX', queue, -1)
 local at = now
 if front then
   at = string.match(front, '"enqueued_ms": (%d+)')
   -- Sent by hand, without a time: it says nothing, and it will be gone soon.
   if not at then return {} end
 end
-redis.call('RPUSH', KEYS[3], string.format('%d %d', now, at))
-redis.call('EXPIRE', KEYS[3], 60)
-local looks, first = redis.call('LRANGE', KEYS[3], 0, -1), nil
+redis.call('RPUSH', looks_key, string.format('%d %d', now, at))
+redis.call('EXPIRE', looks_key, 60)
+local looks, first = redis.call('LRANGE', looks_key, 0, -1), nil
 for i, look in ipairs(looks) do
   if tonumber(string.match(look, '^%d+')) <= now - ARGV[1] then first = i end
 end
--- Nobody has looked on for long enough.
+-- No look is old enough.
 if not first then return {} end
-redis.call('LTRIM', KEYS[3], first - 1, -1)
+redis.call('LTRIM', looks_key, first - 1, -1)
 local before = math.huge
 for i = first, #looks do before = math.min(before, string.match(looks[i], '%d+$')) end
-return redis.call('ZRANGE', KEYS[2], '-inf', string.format('(%d', before), 'BYSCORE', 'LIMIT', 0, ARGV[2])
+return redis.call('ZRANGE', queued, '-inf', string.format('(%d', before), 'BYSCORE', 'LIMIT', 0, ARGV[2])
