@@ -368,14 +368,16 @@ class Runtime:
     # ------------------------------------------------------------------ messages
 
     async def _read(self, chunk: dict[str, Any]) -> tuple[str, list[CancelOrder]]:
-        """Check again what came: an order that is wrong is parked with its reason, the others of its message go on."""
+        """Check again what came: an order that is wrong becomes a dead letter, the others of its message go on."""
         if not isinstance(chunk, dict):  # pyright: ignore[reportUnnecessaryIsInstance]
-            await self._ledger.park("chunk: must be an object", chunk)
+            await self._ledger.add_dead_letter("chunk: must be an object", chunk)
             return "", []
         lane = chunk.get("lane")
         said = chunk.get("orders")
         if chunk.get("v") != WIRE_VERSION or lane not in list(Lane) or not isinstance(said, list):
-            await self._ledger.park(f"v={chunk.get('v')!r}, lane={lane!r}: unknown version, lane or form", chunk)
+            await self._ledger.add_dead_letter(
+                f"v={chunk.get('v')!r}, lane={lane!r}: unknown version, lane or form", chunk
+            )
             return "", []
         orders: list[CancelOrder] = []
         for wire in said:  # pyright: ignore[reportUnknownVariableType]
@@ -386,7 +388,7 @@ class Runtime:
         return str(lane), orders
 
     async def _refuse(self, wire: Any, error: InvalidOrderError) -> None:
-        await self._ledger.park(str(error), wire)
+        await self._ledger.add_dead_letter(str(error), wire)
         self._log.error("order refused: bad input", reason=str(error), to_do="mend the sender")
 
 

@@ -15,7 +15,7 @@ from neo_cancel.record import OrderRecord
 from tests.chaos.stage import Server, Workers, write_accounts
 from tests.fault.rig import Rig
 from tests.fault.truth import contradicts, status_for
-from worker.ledger.keys import COUNTERS, PARKED, WORKERS, held_key
+from worker.ledger.keys import COUNTERS, DEAD_LETTERS, WORKERS, held_key
 from worker.ops.process import Child, wait_until
 from worker.sandbox.control import SandboxControl
 from worker.sandbox.process import running_sandbox
@@ -110,8 +110,8 @@ class Stage:
     def calls(self) -> int:
         return len(self.sandbox.requests(ucc=self.ucc, endpoint="cancel"))
 
-    def parked(self) -> list[str]:
-        return [entry.decode() for entry in self.server.client.lrange(PARKED, 0, -1)]
+    def dead_letters(self) -> list[str]:
+        return [entry.decode() for entry in self.server.client.lrange(DEAD_LETTERS, 0, -1)]
 
     def counter(self, name: str) -> int:
         return int(self.server.client.hget(COUNTERS, name) or 0)

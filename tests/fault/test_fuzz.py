@@ -197,7 +197,7 @@ def runtime(redis_url, tmp_path):
     runtime.close()
 
 
-def test_whatever_passes_the_gate_is_worked_on_or_parked(runtime):
+def test_whatever_passes_the_gate_is_worked_on_or_a_dead_letter(runtime):
     """1,200 chunks in a worker's own loop; accounts nobody has a session for end at once."""
     for number in range(1200):
         dice = random.Random(f"chunk {number}")
@@ -222,7 +222,7 @@ def test_a_real_worker_outlives_hundreds_of_bad_messages(stage):
     assert child.is_running
     assert b"Unrecoverable" not in stage.workers.log_path.read_bytes()
     assert [] == stage.workers.logged("internal error")
-    assert stage.counter("parked") > 200
+    assert stage.counter("dead_letters") > 200
 
 
 FORMS = {

@@ -356,8 +356,8 @@ class LedgerMachine(RuleBasedStateMachine):
             elif record.status is Status.QUEUED:
                 assert record.key in places["queued"] | places["backlogs"], record
             elif record.status in WATCHED:
-                is_parked = (record.text or "").startswith("parked")
-                assert is_parked or record.key in places["watched"], record
+                is_dead_letter = (record.text or "").startswith("dead letter")
+                assert is_dead_letter or record.key in places["watched"], record
             else:
                 assert record.is_final, record
 

@@ -54,7 +54,7 @@ def test_the_fewest_fields_an_older_producer_ever_sent_are_enough():
 
 
 @pytest.mark.parametrize("version", [0, 2, "1", None])
-def test_another_wire_version_is_parked_not_guessed(version):
+def test_another_wire_version_is_refused_not_guessed(version):
     call = enqueue_call([ORDER], batch=None, ttl_seconds=60)
     message = json.loads(f"{call.arguments[1]}1{call.arguments[2]}")
     assert read(message)[0] is None

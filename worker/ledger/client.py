@@ -12,8 +12,7 @@ from redis.exceptions import NoScriptError, OutOfMemoryError, ReadOnlyError, Red
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from neo_cancel.scripts import ScriptCall
-from worker.ledger.dead_letter import parked_entry
-from worker.ledger.keys import COUNTERS, PARKED, PARKED_KEPT
+from worker.ledger.dead_letter import dead_letter_commands
 from worker.orders.ports import Log
 
 if TYPE_CHECKING:
@@ -94,12 +93,11 @@ class LedgerClient:
                     self._log.error("ledger away", error=type(error).__name__, tries=tries, to_do="check Redis")
                 await asyncio.sleep(min(_LATER_SECONDS, 0.05 * 2 ** min(tries, 6)) * random.uniform(0.5, 1))
 
-    async def park(self, reason: str, message: object) -> None:
-        """Keep a message that cannot be used aside, counted and visible."""
+    async def add_dead_letter(self, reason: str, message: object) -> None:
+        """Keep what cannot be used aside, counted and visible. Raises RedisError where the server is away."""
         async with self.redis.pipeline(transaction=False) as pipeline:
-            pipeline.lpush(PARKED, parked_entry(reason, message))
-            pipeline.ltrim(PARKED, 0, PARKED_KEPT - 1)
-            pipeline.hincrby(COUNTERS, "parked", 1)
+            for command in dead_letter_commands(reason, message):
+                pipeline.execute_command(*command)
             await pipeline.execute()
 
     async def _greet(self, connection: Any) -> None:

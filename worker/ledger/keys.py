@@ -15,7 +15,7 @@ nc:front:LANE             list        60 s               how far that queue was 
 nc:recovery               string      a second           the recovery pass has been done by some worker
 nc:watch                  sorted set  permanent          orders that ended while they may still work, by their next look
 nc:events                 stream      about 20,000       "ended": lines of "UCC:NUMBER status"
-nc:parked                 list        about 10,000       messages nobody could read, with the reason
+nc:dead_letters           list        about 10,000       messages, orders and records that cannot be used, with the reason
 nc:counters               hash        permanent          what happened how often, over all workers
 nc:pace:UCC               list        seconds            when an account sent, over all workers
 nc:pace:UCC:risk          string      under 2 s          a risk cancel of the account waits for its turn
@@ -45,12 +45,12 @@ from neo_cancel.messages import Lane
 __all__ = [
     "BACKLOGS",
     "COUNTERS",
+    "DEAD_LETTERS",
+    "DEAD_LETTERS_KEPT",
     "EVENTS",
     "EVENTS_KEPT",
     "HELD_PREFIX",
     "ORDER_PREFIX",
-    "PARKED",
-    "PARKED_KEPT",
     "PERMANENT",
     "RECOVERY",
     "RISK_QUEUED",
@@ -73,10 +73,10 @@ __all__ = [
 ]
 
 EVENTS_KEPT: Final = 20_000
-PARKED_KEPT: Final = 10_000
+DEAD_LETTERS_KEPT: Final = 10_000
 
 WORKERS: Final = "nc:workers"
-PARKED: Final = "nc:parked"
+DEAD_LETTERS: Final = "nc:dead_letters"
 COUNTERS: Final = "nc:counters"
 RECOVERY: Final = "nc:recovery"
 HELD_PREFIX: Final = "nc:held:"
@@ -84,7 +84,7 @@ TAKEN_PREFIX: Final = "nc:taken:"
 RISK_QUEUED: Final = queued_key(Lane.RISK)
 ROUTINE_QUEUED: Final = queued_key(Lane.ROUTINE)
 
-PERMANENT: Final = (*Lane, WORKERS, WATCH, EVENTS, PARKED, COUNTERS, BACKLOGS, RISK_QUEUED, ROUTINE_QUEUED)
+PERMANENT: Final = (*Lane, WORKERS, WATCH, EVENTS, DEAD_LETTERS, COUNTERS, BACKLOGS, RISK_QUEUED, ROUTINE_QUEUED)
 """Keys that never expire, by design; everything else has a time to live or is emptied by the work itself."""
 
 

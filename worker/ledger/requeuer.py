@@ -54,7 +54,7 @@ class Requeuer:
             groups.setdefault((job.lane, job.ucc, crashes, alone), []).append(
                 PutBack(job.order_number, job.fence, document)
             )
-        await self._park_poison(owner, poison)
+        await self._end_poison(owner, poison)
         if gone:
             await self._ledger.call(forget_call(owner, gone))
         # Each goes in front of the one before.
@@ -77,28 +77,33 @@ class Requeuer:
             moved += sum(await self._ledger.call_all(calls[at : at + _AT_ONCE]))
         return moved
 
-    async def _park_poison(self, owner: str, jobs: Sequence[Job]) -> None:
+    async def _end_poison(self, owner: str, jobs: Sequence[Job]) -> None:
         """End orders that keep killing workers: unknown, not watched, and told to somebody."""
         for job in jobs:
             job.status = Status.UNKNOWN
             job.crashes += 1
             job.doubt()
             job.update(
-                text=f"parked: {job.crashes} workers died when they took it",
+                text=f"dead letter: {job.crashes} workers died when they took it",
                 waiting_for=None,
                 final_at=self._ledger.now(),
             )
             entry = Entry(order_key(job.ucc, job.order_number), job.fence, job.encode(None))
             await self._ledger.call(record_call(owner, [entry], ttl_seconds=self._ttl_seconds))
-            await self._ledger.park(job.document["text"], job.document)
+            await self._ledger.add_dead_letter(job.document["text"], job.document)
             self._log.error(
-                "order parked: it kills workers", order=job.name, crashes=job.crashes, to_do="check it with the broker"
+                "dead letter: workers died when they took it",
+                order=job.name,
+                crashes=job.crashes,
+                to_do="check it with the broker",
             )
 
     async def _put_aside(self, owner: str, name: str, value: bytes, error: Exception) -> None:
-        """Park a record that cannot be read: it must not hold up the others."""
-        await self._ledger.park(f"record of {name}: cannot be read ({error!r})", value.decode(errors="replace"))
+        """Make a record that cannot be read a dead letter: it must not hold up the others."""
+        await self._ledger.add_dead_letter(
+            f"record of {name}: cannot be read ({error!r})", value.decode(errors="replace")
+        )
         await self._ledger.redis.srem(held_key(owner), name)  # pyright: ignore[reportGeneralTypeIssues]
         await self._ledger.redis.zrem(RISK_QUEUED, name)
         await self._ledger.redis.zrem(ROUTINE_QUEUED, name)
-        self._log.error("record put aside: it cannot be read", order=name, to_do="see the parked messages")
+        self._log.error("dead letter: the record cannot be read", order=name, to_do="see the dead letters")
