@@ -8,6 +8,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import Future
+from logging import getLevelNamesMapping
 from typing import Any, Final
 
 import uvloop
@@ -29,7 +30,10 @@ from worker.ledger.hold import Hold
 from worker.ledger.rate import SharedRateLimiter
 from worker.ledger.recovery import Recovery, every
 from worker.ledger.requeuer import MOST_CRASHES, Requeuer
+from worker.ledger.server import Server
 from worker.ledger.steps import NOTHING
+from worker.observe.events import publisher
+from worker.observe.log import log_subscriber
 from worker.orders.cancel import Canceller
 from worker.orders.evidence import Evidence, ReadingPolicy
 from worker.orders.job import Job
@@ -132,8 +136,10 @@ class Runtime:
 
     async def _set_up(self) -> None:
         settings, log = self._settings, self._log
-        redis = connect_async(settings.resolved_redis_url, socket_timeout_seconds=2.0)
-        ledger = self._ledger = LedgerClient(redis, log)
+        publish = self._publish = publisher(log_subscriber(log, level=getLevelNamesMapping()[settings.log_level]))
+        server = Server()
+        redis = connect_async(settings.resolved_redis_url, socket_timeout_seconds=2.0, greet=server.greet)
+        ledger = self._ledger = LedgerClient(redis, server, publish)
         self.accounts = Accounts(settings, log)
         self._client = KotakClient(
             BrokerTransport(),
@@ -146,7 +152,7 @@ class Runtime:
             ),
         )
         gateway = Gateway(self._client, self.accounts)
-        requeuer = Requeuer(ledger, ttl_seconds=settings.time_to_live, log=log)
+        requeuer = Requeuer(ledger, ttl_seconds=settings.time_to_live, publish=publish)
         self.hold = Hold(
             ledger,
             requeuer,
@@ -156,9 +162,9 @@ class Runtime:
             watch_seconds=settings.watch_interval,
             is_watched=self.accounts.is_watched,
             on_lost=self._abandon,
-            log=log,
+            publish=publish,
         )
-        pace = SharedRateLimiter(ledger, self.accounts.rate_of, log)
+        pace = SharedRateLimiter(ledger, self.accounts.rate_of, publish)
         self.lanes = Lanes(
             pace,
             LanePolicy(at_once=settings.account_calls_at_once, all_at_once=settings.calls_at_once),
@@ -184,7 +190,7 @@ class Runtime:
             log=log,
         )
         self._recovery = Recovery(
-            ledger, self.hold, requeuer, pass_seconds=_PASS_SECONDS, pickup_seconds=_PICKUP_SECONDS, log=log
+            ledger, self.hold, requeuer, pass_seconds=_PASS_SECONDS, pickup_seconds=_PICKUP_SECONDS, publish=publish
         )
         self._keep_doing(settings.lease / 3, self._heartbeat)
         self._keep_doing(settings.lease / 12, self._clear_suspects)
@@ -194,7 +200,7 @@ class Runtime:
         self._keep_doing(settings.lease, self.hold.write_notes)
 
     def _keep_doing(self, seconds: float, what: Callable[[], Coroutine[Any, Any, object]]) -> None:
-        self._background.append(asyncio.create_task(every(seconds, what, self._log)))
+        self._background.append(asyncio.create_task(every(seconds, what, self._publish)))
 
     async def _heartbeat(self) -> None:
         for name in await self.hold.renew():
@@ -363,7 +369,7 @@ class Runtime:
         self.evidence.close()
         self.lanes.close()
         await self._client.aclose()
-        await self._ledger.redis.aclose()
+        await self._ledger.aclose()
 
     # ------------------------------------------------------------------ messages
 

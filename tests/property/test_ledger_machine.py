@@ -39,7 +39,9 @@ from worker.ledger.keys import (
 )
 from worker.ledger.recovery import Recovery
 from worker.ledger.requeuer import Requeuer
+from worker.ledger.server import Server
 from worker.ledger.steps import PutBack, claim_call, requeue_call
+from worker.observe.events import publisher
 from worker.orders.job import Job
 
 LANES = ("risk", "routine")
@@ -50,10 +52,7 @@ WATCHED = (Status.UNKNOWN, Status.REFUSED)
 EXAMPLES = int(os.environ.get("LEDGER_EXAMPLES", "60"))
 
 
-class Quiet:
-    def debug(self, event: str, **facts: Any) -> None: ...
-    def info(self, event: str, **facts: Any) -> None: ...
-    def error(self, event: str, **facts: Any) -> None: ...
+QUIET = publisher()
 
 
 class Worker:
@@ -61,8 +60,8 @@ class Worker:
 
     def __init__(self, client: "redis.asyncio.Redis") -> None:
         self.tasks: list[Job] = []
-        self.ledger = LedgerClient(client, Quiet())
-        requeuer = Requeuer(self.ledger, ttl_seconds=60, log=Quiet())
+        self.ledger = LedgerClient(client, Server(), QUIET)
+        requeuer = Requeuer(self.ledger, ttl_seconds=60, publish=QUIET)
         self.hold = Hold(
             self.ledger,
             requeuer,
@@ -72,9 +71,9 @@ class Worker:
             watch_seconds=A_LIFETIME,
             is_watched=lambda ucc, status: status in WATCHED,
             on_lost=self.tasks.clear,
-            log=Quiet(),
+            publish=QUIET,
         )
-        self.recovery = Recovery(self.ledger, self.hold, requeuer, pass_seconds=1, pickup_seconds=0, log=Quiet())
+        self.recovery = Recovery(self.ledger, self.hold, requeuer, pass_seconds=1, pickup_seconds=0, publish=QUIET)
 
     async def take(self, message: bytes, *, at_most: int = 100) -> None:
         chunk = json.loads(json.loads(message)["body"])[0][0]

@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 from redis.exceptions import RedisError
@@ -14,7 +15,7 @@ from neo_cancel.messages import CancelOrder, Lane, new_id
 from neo_cancel.record import Status
 from neo_cancel.scripts import ScriptCall
 from worker.ledger.client import LedgerClient
-from worker.ledger.keys import BACKLOGS, WORKERS, backlog_key, held_key, order_key, taken_key
+from worker.ledger.keys import BACKLOGS, TAKEN_SECONDS, WORKERS, backlog_key, held_key, order_key, taken_key
 from worker.ledger.requeuer import Requeuer
 from worker.ledger.steps import (
     Entry,
@@ -25,8 +26,8 @@ from worker.ledger.steps import (
     renew_call,
     watch_call,
 )
+from worker.observe.events import LeaseLost, LeaseTaken, LedgerAway, Publish
 from worker.orders.job import Job
-from worker.orders.ports import Log
 
 __all__ = ["Hold"]
 
@@ -55,9 +56,9 @@ class Hold:
         watch_seconds: float,
         is_watched: Callable[[str, Status], bool],
         on_lost: Callable[[], None],
-        log: Log,
+        publish: Publish,
     ) -> None:
-        self._ledger, self._requeuer, self._log = ledger, requeuer, log
+        self._ledger, self._requeuer, self._publish = ledger, requeuer, publish
         self._lease_seconds, self._gather_seconds = lease_seconds, gather_seconds
         self._ttl_seconds, self._on_lost = ttl_seconds, on_lost
         self._watch_seconds, self._is_watched = watch_seconds, is_watched
@@ -102,16 +103,14 @@ class Hold:
         if self._is_registered and not self.is_valid:
             self._steady_since = before
         if not self._is_registered:
-            self._log.info("lease taken", worker=self.worker, pid=os.getpid())
+            self._publish(LeaseTaken(self.worker, os.getpid()))
         self._is_registered = True
         self._valid_until = before + self._lease_seconds
         await self._put_back_forgotten(held)
         return [name.decode() for name in urgent]
 
     def _lose(self) -> None:
-        self._log.error(
-            "lease lost: orders are left to other workers", worker=self.worker, orders=len(self.jobs), to_do="none"
-        )
+        self._publish(LeaseLost(self.worker, len(self.jobs)))
         self.worker = new_id()
         self._is_registered = False
         self._valid_until = 0.0
@@ -132,14 +131,14 @@ class Hold:
         if self._mismatches < 2:  # noqa: PLR2004
             self._forgotten = frozenset()
             return
-        names: Any = await self._ledger.redis.smembers(held_key(self.worker))  # pyright: ignore[reportGeneralTypeIssues]
+        names: Any = await self._ledger.run("SMEMBERS", held_key(self.worker))
         missing = frozenset(name.decode() for name in names if name.decode() not in self.jobs)
         await self._requeuer.requeue(self.worker, sorted(missing & self._forgotten), why="died")
         self._forgotten = missing - self._forgotten
 
     async def sign_off(self) -> None:
         """End the lease: nobody need wait for it to run out."""
-        await self._ledger.redis.zadd(WORKERS, {self.worker: 0})
+        await self._ledger.run("ZADD", WORKERS, 0, self.worker)
 
     # ------------------------------------------------------------------ claims
 
@@ -214,24 +213,18 @@ class Hold:
         """Say that what was taken so far did not kill this worker: fewer are suspected when something else does."""
         if self._has_taken:
             self._has_taken = False
-            await self._ledger.redis.delete(taken_key(self.worker))
+            await self._ledger.run("DEL", taken_key(self.worker))
 
     async def suspect(self, job: Job) -> None:
         """Say that if this worker dies now, this order is to blame. Returns when it is written, whatever it takes."""
-
-        async def write() -> None:
-            async with self._ledger.redis.pipeline(transaction=True) as pipeline:
-                pipeline.delete(taken_key(self.worker))
-                pipeline.rpush(taken_key(self.worker), job.name)
-                pipeline.expire(taken_key(self.worker), 60)
-                await pipeline.execute()
-
-        await self._ledger.retry_until_available(write)
+        taken = taken_key(self.worker)
+        commands = (("DEL", taken), ("RPUSH", taken, job.name), ("EXPIRE", taken, TAKEN_SECONDS))
+        await self._ledger.retry_until_available(partial(self._ledger.run_all, commands))
 
     async def leave_backlogs(self, backlogs: Iterable[str]) -> None:
         """Say that nobody works on these backlogs: another worker need not wait until it worries."""
-        if scores := dict.fromkeys(backlogs, 0):
-            await self._ledger.redis.zadd(BACKLOGS, scores, xx=True)
+        if scores := [word for backlog in backlogs for word in (0, backlog)]:
+            await self._ledger.run("ZADD", BACKLOGS, "XX", *scores)
 
     # ------------------------------------------------------------------ records
 
@@ -273,9 +266,7 @@ class Hold:
                 answers = await self._write([job for job, _ in some], owner=None, looks=self._watch_at)
             except (RedisError, OSError) as error:
                 # The truth must not be lost: keep it until the server is back.
-                self._log.error(
-                    "ledger not writable", error=type(error).__name__, orders=len(some), to_do="check Redis"
-                )
+                self._publish(LedgerAway(type(error).__name__, doing="final statuses", orders=len(some)))
                 self._ending = [*some, *self._ending]
                 await asyncio.sleep(0.2)
                 continue

@@ -56,6 +56,7 @@ __all__ = [
     "RISK_QUEUED",
     "ROUTINE_QUEUED",
     "TAKEN_PREFIX",
+    "TAKEN_SECONDS",
     "URGENT_PREFIX",
     "WATCH",
     "WORKERS",
@@ -81,6 +82,7 @@ COUNTERS: Final = "nc:counters"
 RECOVERY: Final = "nc:recovery"
 HELD_PREFIX: Final = "nc:held:"
 TAKEN_PREFIX: Final = "nc:taken:"
+TAKEN_SECONDS: Final = 60
 RISK_QUEUED: Final = queued_key(Lane.RISK)
 ROUTINE_QUEUED: Final = queued_key(Lane.ROUTINE)
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from worker.ledger.client import LedgerClient
 from worker.ledger.steps import pace_call, slow_call
-from worker.orders.ports import Log
+from worker.observe.events import AccountSlowed, Publish
 
 __all__ = ["SharedRateLimiter"]
 
@@ -12,8 +12,8 @@ __all__ = ["SharedRateLimiter"]
 class SharedRateLimiter:
     """Grants sends. `rate_of` gives an account's order calls per second; 0 means unlimited, and then Redis is not asked."""
 
-    def __init__(self, ledger: LedgerClient, rate_of: Callable[[str], float], log: Log) -> None:
-        self._ledger, self._rate_of, self._log = ledger, rate_of, log
+    def __init__(self, ledger: LedgerClient, rate_of: Callable[[str], float], publish: Publish) -> None:
+        self._ledger, self._rate_of, self._publish = ledger, rate_of, publish
 
     def is_limited(self, ucc: str) -> bool:
         """See RateLimiter."""
@@ -31,4 +31,4 @@ class SharedRateLimiter:
         """See RateLimiter."""
         if self._rate_of(ucc) > 0:
             percent = await self._ledger.call(slow_call(ucc))
-            self._log.info("account slowed down", ucc=ucc, percent_of_rate=percent)
+            self._publish(AccountSlowed(ucc, percent))

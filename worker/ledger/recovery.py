@@ -12,7 +12,7 @@ from worker.ledger.hold import Hold
 from worker.ledger.keys import COUNTERS, RECOVERY
 from worker.ledger.requeuer import Requeuer
 from worker.ledger.steps import dead_call, lost_call
-from worker.orders.ports import Log
+from worker.observe.events import InternalError, LedgerAway, Publish, Recovered
 
 __all__ = ["Recovery"]
 
@@ -30,21 +30,21 @@ class Recovery:
         *,
         pass_seconds: float,
         pickup_seconds: float,
-        log: Log,
+        publish: Publish,
     ) -> None:
-        self._ledger, self._hold, self._requeuer, self._log = ledger, hold, requeuer, log
+        self._ledger, self._hold, self._requeuer, self._publish = ledger, hold, requeuer, publish
         self._pass_seconds, self._pickup_seconds = pass_seconds, pickup_seconds
 
     async def run_pass(self) -> int:
         """Put back what lost its worker or its message; say how many orders went."""
         lock_ms = int(self._pass_seconds * 900)
-        if not await self._ledger.redis.set(RECOVERY, self._hold.worker, nx=True, px=lock_ms):
+        if not await self._ledger.run("SET", RECOVERY, self._hold.worker, "NX", "PX", lock_ms):
             return 0
         recovered = await self._from_dead_workers() if self._hold.may_reap else 0
         for lane in Lane:
             recovered += await self._from_lost_messages(str(lane))
         if recovered:
-            await self._ledger.redis.hincrby(COUNTERS, "recovered", recovered)  # pyright: ignore[reportGeneralTypeIssues]
+            await self._ledger.run("HINCRBY", COUNTERS, "recovered", recovered)
         return recovered
 
     async def _from_dead_workers(self) -> int:
@@ -57,7 +57,7 @@ class Recovery:
             if names:
                 moved = await self._requeuer.requeue(owner, names, why="died", suspects=int(answer[1]))
                 recovered += moved
-                self._log.info("orders of a dead worker put back", worker=owner, orders=moved)
+                self._publish(Recovered("died", moved, worker=owner))
 
     async def _from_lost_messages(self, lane: str) -> int:
         call = lost_call(lane, pickup_ms=int(self._pickup_seconds * 1000), at_most=AT_ONCE)
@@ -65,19 +65,17 @@ class Recovery:
         if not answer:
             return 0
         moved = await self._requeuer.requeue("-", [name.decode() for name in answer], why="lost")
-        self._log.info("orders without a message put back", lane=lane, orders=moved)
+        self._publish(Recovered("lost", moved, lane=lane))
         return moved
 
 
-async def every(seconds: float, what: Callable[[], Awaitable[object]], log: Log) -> None:
-    """Do something again and again; an error is logged, and the next time comes."""
+async def every(seconds: float, what: Callable[[], Awaitable[object]], publish: Publish) -> None:
+    """Do something again and again; an error is published, and the next time comes."""
     while True:
         try:
             await what()
         except (RedisError, OSError) as error:
-            log.error(
-                "ledger away", error=type(error).__name__, doing=getattr(what, "__name__", ""), to_do="check Redis"
-            )
+            publish(LedgerAway(type(error).__name__, doing=getattr(what, "__name__", "")))
         except Exception as error:  # noqa: BLE001 (a worker without heartbeat or recovery is no worker)
-            log.error("internal error", error=repr(error), doing=getattr(what, "__name__", ""), to_do="report it")
+            publish(InternalError(repr(error), doing=getattr(what, "__name__", "")))
         await asyncio.sleep(seconds)
