@@ -24,11 +24,10 @@ from neo_cancel import CancelOrder
 from neo_cancel.enqueue import enqueue_call
 from neo_cancel.record import DEAD, OrderRecord, Status
 from neo_cancel.scripts import ScriptCall
+from worker.ledger.assembly import LedgerOptions, assemble
 from worker.ledger.client import LedgerClient
-from worker.ledger.hold import Hold
 from worker.ledger.keys import (
     BACKLOGS,
-    RECOVERY,
     RISK_QUEUED,
     ROUTINE_QUEUED,
     WATCH,
@@ -37,8 +36,6 @@ from worker.ledger.keys import (
     held_key,
     named_key,
 )
-from worker.ledger.recovery import Recovery
-from worker.ledger.requeuer import Requeuer
 from worker.ledger.server import Server
 from worker.ledger.steps import PutBack, claim_call, requeue_call
 from worker.observe.events import publisher
@@ -56,37 +53,41 @@ QUIET = publisher()
 
 
 class Worker:
-    """One process: its hold, and the jobs its tasks still work on, whatever the ledger thinks of that."""
+    """One process: its part of the ledger, and the jobs its tasks still work on, whatever the ledger thinks of that."""
 
     def __init__(self, client: "redis.asyncio.Redis") -> None:
         self.tasks: list[Job] = []
-        self.ledger = LedgerClient(client, Server(), QUIET)
-        requeuer = Requeuer(self.ledger, ttl_seconds=60, publish=QUIET)
-        self.hold = Hold(
-            self.ledger,
-            requeuer,
-            lease_seconds=A_LIFETIME,
-            gather_seconds=0,
-            ttl_seconds=60,
-            watch_seconds=A_LIFETIME,
+        self.written: dict[Job, asyncio.Future[bool]] = {}
+        self.lost: list[str] = []
+        self.client = LedgerClient(client, Server(), QUIET)
+        room = assemble(
+            self.client,
+            LedgerOptions(lease=A_LIFETIME, gather=0, time_to_live=60, watch_interval=A_LIFETIME, pickup=0),
             is_watched=lambda ucc, status: status in WATCHED,
-            on_lost=self.tasks.clear,
+            on_lost=self.on_lost,
+            on_urgent=lambda job: None,
+            on_written=lambda job, is_ours: self.written.pop(job).set_result(is_ours),
             publish=QUIET,
         )
-        self.recovery = Recovery(self.ledger, self.hold, requeuer, pass_seconds=1, pickup_seconds=0, publish=QUIET)
+        self.lease, self.claims, self.notes, self.writer = room.lease, room.claims, room.notes, room.writer
+        self.recovery = room.recovery
+
+    def on_lost(self) -> None:
+        self.tasks.clear()
+        self.lost.append(self.lease.worker)
 
     async def take(self, message: bytes, *, at_most: int = 100) -> None:
         chunk = json.loads(json.loads(message)["body"])[0][0]
         orders = [CancelOrder.from_wire(wire) for wire in chunk["orders"]]
         if not orders:
-            _, jobs = await self.hold.draw(backlog_key(chunk["lane"], chunk["ucc"]), 2)
+            _, jobs = await self.claims.draw(backlog_key(chunk["lane"], chunk["ucc"]), 2)
             self.tasks += jobs
             return
-        self.tasks += await self.hold.claim(chunk["lane"], orders, at_most=at_most)
+        self.tasks += await self.claims.claim(chunk["lane"], orders, at_most=at_most)
 
     async def finish(self, job: Job) -> bool:
-        written: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self.hold.finish(job, lambda _, is_ours: written.set_result(is_ours))
+        written = self.written[job] = asyncio.get_running_loop().create_future()
+        self.writer.finish(job)
         return await written
 
 
@@ -110,7 +111,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def start_worker(self) -> Worker:
         worker = Worker(self.client)
-        self.run(worker.hold.renew())
+        self.run(worker.lease.renew())
         return worker
 
     def record(self, name: str) -> OrderRecord:
@@ -203,19 +204,19 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(at=WORKERS_AT, number=st.sampled_from(NUMBERS))
     def claim_and_never_hear_of_it(self, at: int, number: str) -> None:
-        worker = self.workers[at].hold.worker
-        self.run(self.workers[at].ledger.call(claim_call(worker, "routine", "AB123", [f"AB123:{number}"], at_most=100)))
+        worker = self.workers[at].lease.worker
+        self.run(self.workers[at].client.call(claim_call(worker, "routine", "AB123", [f"AB123:{number}"], at_most=100)))
 
     @rule(at=WORKERS_AT, lane=st.sampled_from(LANES))
     def draw(self, at: int, lane: str) -> None:
-        _, jobs = self.run(self.workers[at].hold.draw(backlog_key(lane, "AB123"), 2))
+        _, jobs = self.run(self.workers[at].claims.draw(backlog_key(lane, "AB123"), 2))
         self.workers[at].tasks += jobs
 
     @rule(at=WORKERS_AT)
     def look_at_the_watch_list(self, at: int) -> None:
         if due := dict.fromkeys(self.server.zrange(WATCH, 0, -1), 1):
             self.server.zadd(WATCH, due)
-        self.workers[at].tasks += self.run(self.workers[at].hold.claim_watched(2))
+        self.workers[at].tasks += self.run(self.workers[at].claims.claim_watched(2))
 
     def has_tasks(self) -> bool:
         return any(worker.tasks for worker in self.workers)
@@ -228,9 +229,9 @@ class LedgerMachine(RuleBasedStateMachine):
     def note(self, at: int) -> None:
         worker = self.busy(at)
         for job in worker.tasks:
-            worker.hold.note(job, Status.VERIFYING)
+            worker.notes.note(job, Status.VERIFYING)
         for _ in range(2):
-            self.run(worker.hold.write_notes())
+            self.run(worker.notes.write())
 
     @precondition(lambda self: self.has_tasks())
     @rule(
@@ -247,7 +248,7 @@ class LedgerMachine(RuleBasedStateMachine):
             self.accepted.add(job.name)
             return
         before = self.record(job.name)
-        is_ours = before.fence == job.fence and before.owner == worker.hold.worker
+        is_ours = before.fence == job.fence and before.owner == worker.lease.worker
         is_ours |= before.fence < job.fence and before.status not in DEAD
         job.status = status
         written = self.run(worker.finish(job))
@@ -269,16 +270,16 @@ class LedgerMachine(RuleBasedStateMachine):
         worker = self.workers[at]
         jobs = [job for job in worker.tasks if not job.is_watched]
         worker.tasks[:] = [job for job in worker.tasks if job.is_watched]
-        self.run(worker.hold.release(jobs))
+        self.run(worker.claims.release(jobs))
 
     @rule(at=WORKERS_AT)
     def renew(self, at: int) -> None:
-        self.run(self.workers[at].hold.renew())
+        self.run(self.workers[at].lease.renew())
 
     @rule(at=WORKERS_AT)
     def let_the_lease_run_out(self, at: int) -> None:
         """Freeze it: it believes in its lease, and works on as soon as it wakes up."""
-        self.server.zadd(WORKERS, {self.workers[at].hold.worker: 1}, xx=True)
+        self.server.zadd(WORKERS, {self.workers[at].lease.worker: 1}, xx=True)
 
     @rule(at=WORKERS_AT)
     def die(self, at: int) -> None:
@@ -315,7 +316,6 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(at=WORKERS_AT)
     def recover(self, at: int) -> None:
-        self.server.delete(RECOVERY)
         self.run(self.workers[at].recovery.run_pass())
 
     def settle(self) -> None:
@@ -326,7 +326,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.workers[1].tasks.clear()
         for _ in range(30):
             self.recover(0)
-            self.run(worker.hold.renew())
+            self.run(worker.lease.renew())
             for lane in LANES:
                 while message := self.server.rpop(lane):
                     self.run(worker.take(message))
@@ -429,9 +429,7 @@ async def test_a_lease_that_many_ask_for_is_lost_once(redis_url):
     """A late answer about the old name must not cost the new one what it took meanwhile."""
     async with redis.asyncio.Redis.from_url(redis_url) as client:
         worker = Worker(client)
-        await worker.hold.renew()
-        lost: list[str] = []
-        worker.hold._on_lost = lambda: lost.append(worker.hold.worker)
-        await client.zadd(WORKERS, {worker.hold.worker: 0})
-        await asyncio.gather(*(worker.hold.renew() for _ in range(8)))
-        assert 1 == len(lost)
+        await worker.lease.renew()
+        await client.zadd(WORKERS, {worker.lease.worker: 0})
+        await asyncio.gather(*(worker.lease.renew() for _ in range(8)))
+        assert 1 == len(worker.lost)

@@ -12,7 +12,7 @@ nc:taken:WORKER           list        60 s               what a worker took sinc
 nc:backlog:LANE:UCC       list        time to live       orders of an account beyond what its workers take at once
 nc:backlogs               sorted set  permanent          backlogs by when no worker will have worked on them for too long
 nc:front:LANE             list        60 s               how far that queue was worked off at recovery's latest looks
-nc:recovery               string      a second           the recovery pass has been done by some worker
+nc:leader:JOB             string      under its period   a worker has begun the job in this period, for all workers
 nc:watch                  sorted set  permanent          orders that ended while they may still work, by their next look
 nc:events                 stream      about 20,000       "ended": lines of "UCC:NUMBER status"
 nc:dead_letters           list        about 10,000       messages, orders and records that cannot be used, with the reason
@@ -52,7 +52,6 @@ __all__ = [
     "HELD_PREFIX",
     "ORDER_PREFIX",
     "PERMANENT",
-    "RECOVERY",
     "RISK_QUEUED",
     "ROUTINE_QUEUED",
     "TAKEN_PREFIX",
@@ -63,6 +62,7 @@ __all__ = [
     "backlog_key",
     "front_key",
     "held_key",
+    "leader_key",
     "named_key",
     "order_key",
     "pace_key",
@@ -79,7 +79,6 @@ DEAD_LETTERS_KEPT: Final = 10_000
 WORKERS: Final = "nc:workers"
 DEAD_LETTERS: Final = "nc:dead_letters"
 COUNTERS: Final = "nc:counters"
-RECOVERY: Final = "nc:recovery"
 HELD_PREFIX: Final = "nc:held:"
 TAKEN_PREFIX: Final = "nc:taken:"
 TAKEN_SECONDS: Final = 60
@@ -98,6 +97,11 @@ def front_key(lane: str) -> str:
 def held_key(worker: str) -> str:
     """Name what a worker holds."""
     return f"{HELD_PREFIX}{worker}"
+
+
+def leader_key(job: str) -> str:
+    """Name that a job, which one worker does for all, was begun in this period."""
+    return f"nc:leader:{job}"
 
 
 def urgent_key(worker: str) -> str:

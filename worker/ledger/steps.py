@@ -53,12 +53,12 @@ NOTHING = -1
 
 
 class Entry(NamedTuple):
-    """One record to write: its key, the fence it must still have, its text, and its next look in ms ("" for none)."""
+    """One record to write: its key, the fence it must still have, its text, and its next look in ms (None: no look)."""
 
     key: str
     fence: int
     text: bytes | str
-    look_ms: int | str = ""
+    look_ms: int | None = None
 
 
 class PutBack(NamedTuple):
@@ -110,7 +110,7 @@ def record_call(worker: str, entries: Sequence[Entry], *, ttl_seconds: int) -> S
     """Write what a worker knows of orders it holds."""
     arguments: list[Any] = [worker, ttl_seconds, EVENTS_KEPT, ORDER_PREFIX]
     for entry in entries:
-        arguments += entry[1:]
+        arguments += (entry.fence, entry.text, "" if entry.look_ms is None else entry.look_ms)
     fixed = [held_key(worker), EVENTS, WATCH, RISK_QUEUED, ROUTINE_QUEUED]
     return _call("record", [*fixed, *(entry.key for entry in entries)], arguments)
 
