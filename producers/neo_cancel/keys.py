@@ -17,7 +17,7 @@ __all__ = [
 ]
 
 DEFAULT_TTL_SECONDS: Final = 7 * 86_400
-"""How long records and bulks are kept, unless the producer says otherwise."""
+"""How long records and bulks are kept by default."""
 
 EVENTS: Final = "nc:events"
 WATCH: Final = "nc:watch"

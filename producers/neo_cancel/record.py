@@ -50,11 +50,11 @@ WORKING: Final = frozenset(Status) - FINAL
 class OrderRecord:
     """What is known of one order's cancel. Times are seconds since the epoch, None means not yet.
 
-    `fence` counts who took the order to work on it: the higher one is the newer owner. `owner` is the worker
-    that holds it, None while nobody does. `maybe_sent` says that a cancel may have reached the broker.
+    `fence` counts the claims of the order: the higher one is the newer owner's. `owner` is the worker that holds
+    it, None where none does. `maybe_sent`: a cancel may have reached the broker.
     `crashes` counts the workers that died while they held it.
-    `waiting_for` says why a `waiting` order waits: pace, backoff or session. `code` and `text` are the broker's
-    last words. `verified` says that the status rests on the order book, named in `verified_by` (book, order).
+    `waiting_for` is why a `waiting` order waits: pace, backoff or session. `code` and `text` are of the broker's last
+    reply. `verified`: the status rests on the order book, named in `verified_by` (book, order).
     `corrected` lists the fields in which the live order contradicted the request. `filled_quantity` and
     `unfilled_quantity` count shares or contracts, None where the book was not read. `first_final_at` is when the
     order ended as `unknown` (or, watched by request, `refused` or `blocked`) before a later proof replaced that status.
@@ -108,7 +108,7 @@ class OrderRecord:
 
     @property
     def may_still_work(self) -> bool:
-        """Nobody can promise that the order is not at the exchange any more."""
+        """The order may still be at the exchange."""
         return self.status not in HARMLESS
 
     @property
@@ -127,13 +127,13 @@ class OrderRecord:
         return None if self.final_at is None else self.final_at - self.enqueued_at
 
     def to_json(self) -> dict[str, Any]:
-        """Say it for programs: every field, plus the two latencies and `may_still_work`."""
-        said: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
-        said["corrected"] = list(self.corrected)
-        said["may_still_work"] = self.may_still_work
-        said["send_latency_seconds"] = self.send_latency_seconds
-        said["final_latency_seconds"] = self.final_latency_seconds
-        return said
+        """Write it for programs: every field, plus the two latencies and `may_still_work`."""
+        written: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
+        written["corrected"] = list(self.corrected)
+        written["may_still_work"] = self.may_still_work
+        written["send_latency_seconds"] = self.send_latency_seconds
+        written["final_latency_seconds"] = self.final_latency_seconds
+        return written
 
     @classmethod
     def decode(cls, value: bytes) -> "OrderRecord":

@@ -1,4 +1,4 @@
-"""The parts of this room put together: who calls whom when the lease is lost and when a final status is written."""
+"""The parts of this room put together, and what calls what when the lease is lost or a final status is written."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -13,7 +13,7 @@ _KEEPS_ALL: Final = "noeviction"
 
 
 def redis_complaints(url: str) -> list[str]:
-    """Say, a line each, what is wrong with the server at `url` and what to do; nothing when all is well."""
+    """List what is wrong with the server at `url`, each with what to do; empty when nothing is."""
     address = shown_url(url)
     try:
         with connect(url) as client:
@@ -24,7 +24,7 @@ def redis_complaints(url: str) -> list[str]:
 
 
 def complaints(address: str, facts: Mapping[str, Any]) -> list[str]:
-    """Say what is wrong with a server by what INFO tells of it."""
+    """List what is wrong with a server, given its answer to INFO."""
     found: list[str] = []
     policy = facts.get("maxmemory_policy")
     if policy != _KEEPS_ALL:

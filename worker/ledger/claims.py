@@ -47,22 +47,22 @@ class Claims:
         self._has_suspects = False
 
     @property
-    def _worry_ms(self) -> int:
+    def _attended_ms(self) -> int:
         return int(self._lease.seconds * 1000)
 
     async def claim(self, lane: str, orders: Sequence[CancelOrder], *, at_most: int) -> list[Job]:
         """Take the orders of one account that no worker holds. An order that the ledger does not know is written first.
 
-        What was sent by hand comes without a record: writing it calls a worker again, so nothing is claimed for it here.
-        Those beyond `at_most` go into the account's backlog, but for what may have been sent: a look at it takes no turn, and
-        says soonest what became of it. With `NOTHING` all of them go there.
+        An order sent by hand has no record yet: writing it calls a worker again, so it is not claimed here.
+        Orders beyond `at_most` go into the account's backlog, except those that may have been sent: looking at them uses no
+        turn and is the soonest way to learn what became of them. With `NOTHING` all of them go there.
         """
         ucc = orders[0].ucc
         names = [f"{ucc}:{order.order_number}" for order in orders]
         answers = await self._lease.take(lambda worker: claim_call(worker, lane, ucc, names, at_most=at_most))
         missing = [order for order, answer in zip(orders, answers, strict=True) if answer == _MISSING]
         if missing:
-            # The queue that was chosen by hand counts: an order need not say its lane again.
+            # The queue that the message lay in decides: its orders need not name their lane.
             ours = [replace(order, lane=lane) for order in missing]
             await self._ledger.call(enqueue_call(ours, batch=None, ttl_seconds=self._ttl_seconds))
         jobs = [Job.decode(answer) for answer in answers if answer not in (_ENDED, _MISSING)]
@@ -71,7 +71,7 @@ class Claims:
     async def draw(self, backlog: str, at_most: int) -> tuple[int, list[Job]]:
         """Take orders from a backlog, named by its key: how many are left there, and what was taken."""
         left, *values = await self._lease.take(
-            lambda worker: draw_call(worker, backlog, at_most=at_most, worry_ms=self._worry_ms)
+            lambda worker: draw_call(worker, backlog, at_most=at_most, attended_ms=self._attended_ms)
         )
         lane = Lane.RISK if backlog.startswith(backlog_key(Lane.RISK, "")) else Lane.ROUTINE
         return left, [self._take(Job.decode(value), lane) for value in values]
@@ -86,22 +86,22 @@ class Claims:
 
     async def adopt_backlog(self, lanes: Iterable[str]) -> str | None:
         """Take over a backlog of one of these lanes that no worker works on any more: its key, None where there is none."""
-        found = await self._ledger.call(orphans_call(lanes, worry_ms=self._worry_ms))
+        found = await self._ledger.call(orphans_call(lanes, attended_ms=self._attended_ms))
         return found.decode() if found else None
 
     async def leave_backlogs(self, backlogs: Iterable[str]) -> None:
-        """Say that no worker works on these backlogs: another one need not wait until it worries."""
+        """Mark backlogs that this worker stops working on, so that another one adopts them at once. Raises RedisError."""
         if scores := [word for backlog in backlogs for word in (0, backlog)]:
             await self._ledger.run("ZADD", BACKLOGS, "XX", *scores)
 
     async def clear_suspects(self) -> None:
-        """Say that what was taken so far did not kill this worker: fewer are suspected when something else does."""
+        """Clear the orders taken so far of suspicion: they did not kill this worker. Raises RedisError."""
         if self._has_suspects:
             self._has_suspects = False
             await self._ledger.run("DEL", taken_key(self._lease.worker))
 
     async def suspect(self, job: Job) -> None:
-        """Say that this order alone is to blame if this worker dies now. Returns when it is written, whatever it takes."""
+        """Make this order the only suspect if the worker dies now. Waits for a server that is away."""
         taken = taken_key(self._lease.worker)
         commands = (("DEL", taken), ("RPUSH", taken, job.name), ("EXPIRE", taken, TAKEN_SECONDS))
         await self._ledger.retry_until_available(partial(self._ledger.run_all, commands))
@@ -123,14 +123,14 @@ class Claims:
             self._held.let_go(job)
 
     def _is_news(self, job: Job) -> bool:
-        # A message that came twice finds its orders in this worker's own hands, unless the first claim's answer was lost or a
+        # A message that comes twice finds its orders held here already. They are new where the first answer was lost, or where a
         # producer asked again while the order was watched.
         mine = self._held.get(job.name)
         return mine is None or mine.fence < job.fence
 
     def _take(self, job: Job, lane: str = Lane.ROUTINE) -> Job:
         if job.enqueued_ms < self._ledger.restarted_ms:
-            # The server lost what it knew last, perhaps that a cancel was sent already.
+            # The server may have lost the note that a cancel was sent.
             job.doubt()
         if lane == Lane.RISK:
             job.lane = job.document["lane"] = Lane.RISK.value

@@ -44,7 +44,7 @@ class LedgerClient:
 
     @property
     def restarted_ms(self) -> int:
-        """When the server began that was reached last: it may have forgotten what it was told before that."""
+        """When the server began that was reached last, in ms: what was written before that may be forgotten."""
         return self._server.started_ms
 
     def now(self) -> float:
@@ -52,11 +52,11 @@ class LedgerClient:
         return time.time() + self._offset
 
     def learn_time(self, server_ms: int) -> None:
-        """Set the clock by what the server just said."""
+        """Set the clock by a time that the server has just answered."""
         self._offset = server_ms / 1000 - time.time()
 
     async def call(self, call: ScriptCall) -> Any:
-        """Run a script, for as long as it takes. It may run twice: what it did the first time makes the second do nothing."""
+        """Run a script and wait for a server that is away. The script may run twice; the second run then changes nothing."""
 
         async def run() -> Any:
             try:
@@ -68,7 +68,7 @@ class LedgerClient:
         return await self.retry_until_available(run)
 
     async def call_all(self, calls: Sequence[ScriptCall]) -> list[Any]:
-        """Run scripts one after the other, their answers read together; otherwise like `call`."""
+        """Run scripts one after the other and read their answers together; otherwise like `call`."""
 
         async def run() -> list[Any]:
             answers = await self._pipelined([call.command for call in calls])
@@ -137,5 +137,5 @@ def _may_come_back(error: BaseException) -> bool:
         error, (RedisConnectionError, RedisTimeoutError, OSError, OutOfMemoryError, ReadOnlyError, NoScriptError)
     ):
         return True
-    # A disk that is full, a replica whose master is away or a master without its replicas: told as plain errors.
+    # A full disk, a replica without its master and a master without its replicas have no error class of their own.
     return isinstance(error, RedisError) and str(error).startswith(("MISCONF", "MASTERDOWN", "NOREPLICAS"))

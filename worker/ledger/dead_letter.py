@@ -13,7 +13,7 @@ _SHOWN: Final = 4096
 
 
 def dead_letter_commands(reason: str, message: object) -> tuple[tuple[Any, ...], ...]:
-    """Say what a client sends to keep one dead letter, counted and visible; the newest stands first.
+    """Write the commands that keep one dead letter, visible and counted, for any client; the newest stands first.
 
     It holds when it was written, why, and the first 4 KB of the message. Sent twice, it is kept and counted twice.
     """

@@ -21,7 +21,7 @@ class Held:
         return iter(list(self._jobs.values()))
 
     def __contains__(self, name: str) -> bool:
-        """Say whether an order of this name is held, by whatever claim."""
+        """Answer whether an order of this name is held."""
         return name in self._jobs
 
     def get(self, name: str) -> Job | None:
@@ -29,7 +29,7 @@ class Held:
         return self._jobs.get(name)
 
     def holds(self, job: Job) -> bool:
-        """Say whether this very claim is held, not an older or a newer one of the same order."""
+        """Answer whether this very claim is held, not an older or a newer one of the same order."""
         return self._jobs.get(job.name) is job
 
     def add(self, job: Job) -> None:

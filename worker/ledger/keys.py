@@ -10,7 +10,7 @@ nc:held:WORKER            set         while work goes on what a worker holds; em
 nc:urgent:WORKER          list        60 s               orders held by that worker that became urgent
 nc:taken:WORKER           list        60 s               what a worker took since it last cleared its suspects
 nc:backlog:LANE:UCC       list        time to live       orders of an account beyond what its workers take at once
-nc:backlogs               sorted set  permanent          backlogs by when no worker will have worked on them for too long
+nc:backlogs               sorted set  permanent          backlogs by when another worker takes them over
 nc:front:LANE             list        60 s               how far that queue was worked off at recovery's latest looks
 nc:leader:JOB             string      under its period   a worker has begun the job in this period, for all workers
 nc:watch                  sorted set  permanent          orders that ended while they may still work, by their next look

@@ -75,17 +75,17 @@ class Lease:
 
     @property
     def seconds(self) -> float:
-        """How long the others wait before they take over from a worker that says nothing."""
+        """How long other workers wait before they take over from one that renews its lease no more."""
         return self._validity.seconds
 
     @property
     def is_valid(self) -> bool:
-        """The lease is certainly still this worker's."""
+        """No other worker has taken over yet."""
         return self._validity.is_valid
 
     @property
     def may_reap(self) -> bool:
-        """A worker whose lease has run out had its chance to renew it: the ledger has been there for a whole lease."""
+        """Leases that have run out may be reaped: the ledger was there long enough for every living worker to renew its own."""
         return self._validity.is_steady
 
     async def renew(self) -> None:
@@ -95,7 +95,7 @@ class Lease:
         server_ms, is_kept, count, *urgent = await self._ledger.call(call)
         self._ledger.learn_time(server_ms)
         if worker != self.worker:
-            # Every step that finds the lease run out asks: another answer was heard first.
+            # Several tasks renewed at once, and another answer came first.
             return
         if not is_kept:
             self.lose()

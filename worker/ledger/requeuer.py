@@ -94,7 +94,7 @@ class _Sorting:
     unreadable: list[tuple[str, bytes, Exception]] = field(default_factory=list[tuple[str, bytes, Exception]])
 
     def add(self, name: str, value: bytes | None, *, is_suspect: bool) -> None:
-        """Decide about one order by its record, None where there is none."""
+        """Sort one order by its record, which is None where it has gone."""
         if value is None:
             self.gone.append(name)
             return
@@ -112,7 +112,7 @@ class _Sorting:
         self.groups.setdefault(group, []).append(PutBack(job.order_number, job.fence, document))
 
     def calls(self, owner: str, why: str) -> Iterator[ScriptCall]:
-        """Say the calls to make, in this order: each message goes in front of the one before, so suspects come first."""
+        """Make the calls, in this order: each message goes in front of the one before, so suspects come first."""
         for group, orders in sorted(self.groups.items(), key=lambda item: -item[0].crashes):
             for at in range(0, len(orders), CHUNK_SIZE):
                 yield requeue_call(

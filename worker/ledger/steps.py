@@ -90,10 +90,10 @@ def claim_call(worker: str, lane: str, ucc: str, names: Iterable[str], *, at_mos
     return _call("claim", keys, [worker, lane, at_most, ORDER_PREFIX, URGENT_PREFIX])
 
 
-def draw_call(worker: str, backlog: str, *, at_most: int, worry_ms: int) -> ScriptCall:
-    """Take orders from a backlog, and say that it is being worked on."""
+def draw_call(worker: str, backlog: str, *, at_most: int, attended_ms: int) -> ScriptCall:
+    """Take orders from a backlog, and mark it as being worked on for `attended_ms`."""
     keys = [*_hands(worker), RISK_QUEUED, ROUTINE_QUEUED, BACKLOGS, backlog]
-    return _call("draw", keys, [worker, at_most, worry_ms, ORDER_PREFIX])
+    return _call("draw", keys, [worker, at_most, attended_ms, ORDER_PREFIX])
 
 
 def watch_call(worker: str, *, at_most: int) -> ScriptCall:
@@ -101,9 +101,9 @@ def watch_call(worker: str, *, at_most: int) -> ScriptCall:
     return _call("watch", [*_hands(worker), WATCH], [worker, at_most, ORDER_PREFIX])
 
 
-def orphans_call(lanes: Iterable[str], *, worry_ms: int) -> ScriptCall:
+def orphans_call(lanes: Iterable[str], *, attended_ms: int) -> ScriptCall:
     """Take over a backlog of these lanes that no worker works on any more."""
-    return _call("orphans", [BACKLOGS], [worry_ms, *(backlog_key(lane, "") for lane in lanes)])
+    return _call("orphans", [BACKLOGS], [attended_ms, *(backlog_key(lane, "") for lane in lanes)])
 
 
 def record_call(worker: str, entries: Sequence[Entry], *, ttl_seconds: int) -> ScriptCall:
@@ -121,7 +121,7 @@ def dead_call(*, at_most: int) -> ScriptCall:
 
 
 def lost_call(lane: str, *, pickup_ms: int, at_most: int) -> ScriptCall:
-    """Find orders whose message is gone from the lane's queue."""
+    """Find orders whose message has vanished from the lane's queue."""
     return _call("lost", [lane, queued_key(lane), front_key(lane)], [pickup_ms, at_most])
 
 
@@ -140,11 +140,11 @@ def requeue_call(
     """
     before, after = envelope(ucc=ucc, lane=lane, orders=[order.document for order in orders])
     fixed = [lane, queued_key(lane), held_key(owner), WATCH]
-    told = [before, after, why, crashes, owner, "end" if to_end else "front", ORDER_PREFIX]
+    fields = [before, after, why, crashes, owner, "end" if to_end else "front", ORDER_PREFIX]
     return _call(
         "requeue",
         [*fixed, *(order_key(ucc, order.order_number) for order in orders)],
-        [*told, *(order.fence for order in orders)],
+        [*fields, *(order.fence for order in orders)],
     )
 
 

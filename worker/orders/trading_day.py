@@ -10,7 +10,7 @@ _EVENING_SECONDS: Final = 8 * 3600
 
 
 def trading_day_end(accepted_at: float) -> float:
-    """When an order need not be looked at any more: midnight in India after the session it belongs to.
+    """Answer when nothing more can become of an order: at midnight in India after the session it belongs to.
 
     A cancel asked for after 16:00 IST is mostly for an after-market order, which works on the next day. Times are seconds
     since the epoch.
@@ -20,5 +20,5 @@ def trading_day_end(accepted_at: float) -> float:
 
 
 def is_day_over(accepted_at: float, now: float) -> bool:
-    """Say whether the order need not be looked at any more; times as in trading_day_end."""
+    """Answer whether nothing more can become of the order; times as in trading_day_end."""
     return now > trading_day_end(accepted_at)

@@ -4,7 +4,7 @@
 -- KEYS[2]  orders that wait in that queue (score: the message's time, ms)   sorted set
 -- KEYS[3]  members of the batch, or '' for none             list
 -- KEYS[4]  the account's backlog, where the orders wait instead of in the queue, or ''   list
--- KEYS[5]  the backlogs (score: when to worry, ms)          sorted set
+-- KEYS[5]  the backlogs (score: when another worker takes it over, ms)   sorted set
 -- KEYS[6]  the watch list (score: next look, ms)            sorted set
 -- KEYS[7...]  the orders' records                           string
 -- ARGV[1]  time to live of a record and a batch, seconds

@@ -4,7 +4,7 @@
 -- A record is "status fence owner accepted_ms maybe_sent crashes {document}". The owner is '-' where no worker holds the order.
 -- KEYS name every key that a script knows beforehand. Of keys that it finds out about, ARGV has what stands in front of the name.
 
--- How long a backlog may lie there before another worker than those that know of it should worry, ms.
+-- For how long a fresh backlog is left to the worker that its message wakes, ms.
 local UNATTENDED_MS = 3000
 
 -- The server's clock in microseconds.
@@ -19,12 +19,12 @@ local function now_ms()
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
--- Take a record apart: its six words and its document; nothing where there is no record.
+-- Take a record apart: its six words and its document; nothing without a record.
 local function parse(record)
   return string.match(record or '', '^(%S+) (%d+) (%S+) (%d+) (%d) (%d+) (.*)$')
 end
 
--- Read whose a record is, which is quicker: status, fence, owner and the rest; nothing where there is no record.
+-- Take only the first three words off a record, which is quicker: status, fence, owner and the rest; nothing without a record.
 local function split(record)
   return string.match(record or '', '^(%S+) (%d+) (%S+) (.*)$')
 end

@@ -4,7 +4,7 @@
 -- KEYS[2]  what this worker holds                           set
 -- KEYS[3]  what this worker took since it last cleared its suspects   list
 -- KEYS[4], KEYS[5]  orders that wait in the risk and the routine queue   sorted sets
--- KEYS[6]  the backlogs (score: when to worry, ms)          sorted set
+-- KEYS[6]  the backlogs (score: when another worker takes it over, ms)   sorted set
 -- KEYS[7]  the account's backlog, for the orders that this worker has no room for   list
 -- KEYS[8...]  the orders' records                           string
 -- ARGV[1]  the worker's id

@@ -1,4 +1,4 @@
--- Find a worker whose lease ran out and some of what it held; close its account when nothing is left.
+-- Find a worker whose lease ran out and some of what it held; forget the worker when nothing is left.
 --
 -- KEYS[1]  the workers (score: lease ends, ms)              sorted set
 -- ARGV[1]  how many orders to answer at most

@@ -1,14 +1,14 @@
--- Take orders from an account's backlog, and say that a worker is working on it.
+-- Take orders from an account's backlog, and mark it as being worked on.
 --
 -- KEYS[1]  the workers (score: lease ends, ms)              sorted set
 -- KEYS[2]  what this worker holds                           set
 -- KEYS[3]  what this worker took since it last cleared its suspects   list
 -- KEYS[4], KEYS[5]  orders that wait in the risk and the routine queue   sorted sets
--- KEYS[6]  the backlogs (score: when to worry, ms)          sorted set
+-- KEYS[6]  the backlogs (score: when another worker takes it over, ms)   sorted set
 -- KEYS[7]  the account's backlog in a lane                  list
 -- ARGV[1]  the worker's id
--- ARGV[2]  how many to take at most; 0 says only that work goes on
--- ARGV[3]  how long until another worker should worry, ms
+-- ARGV[2]  how many to take at most; 0 only marks the backlog
+-- ARGV[3]  for how long the mark holds, ms
 -- ARGV[4]  what a record's key has in front of the order's name
 --
 -- Answers {left, record...}, each record with its new fence and this worker as its owner; nothing for a worker without a lease.

@@ -1,4 +1,4 @@
--- Find orders whose message is gone: they wait, but nothing as old as they are waits in the queue any more.
+-- Find orders whose message has vanished: they wait, but the queue has no message as old as they are.
 --
 -- KEYS[1]  queue list of the lane, read by Celery           list
 -- KEYS[2]  orders that wait in that queue (score: the message's time, ms)   sorted set
@@ -6,15 +6,15 @@
 -- ARGV[1]  how long a message may be on its way from the queue to a claim, ms
 -- ARGV[2]  how many to answer at most
 --
--- Answers the names. A long backlog is not a loss: the message at the front says how far the workers are, because none behind
--- it is older. And a message that was read a moment ago is not one either: the front must have been beyond it for so long.
+-- Answers the names. A long queue is not a loss: the message at the front shows how far the workers are, because none behind it
+-- is older. A message that was read a moment ago is not lost either: the front must have been beyond it for a while.
 local queue, queued, looks_key = unpack(KEYS)
 local now = now_ms()
 local front = redis.call('LINDEX', queue, -1)
 local at = now
 if front then
   at = string.match(front, '"enqueued_ms": (%d+)')
-  -- Sent by hand, without a time: it says nothing, and it will be gone soon.
+  -- Sent by hand, without a time: nothing can be concluded until it is gone.
   if not at then return {} end
 end
 redis.call('RPUSH', looks_key, string.format('%d %d', now, at))

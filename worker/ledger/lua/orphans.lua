@@ -1,7 +1,7 @@
 -- Find a backlog that no worker works on any more, and take it over in the same step.
 --
--- KEYS[1]  the backlogs (score: when to worry, ms)          sorted set
--- ARGV[1]  how long until another worker should worry, ms
+-- KEYS[1]  the backlogs (score: when another worker takes it over, ms)   sorted set
+-- ARGV[1]  for how long the asking worker has it, ms
 -- ARGV[2...]  what the backlogs' keys begin with in the lanes that the asking worker serves
 --
 -- Answers the backlog's key, or nothing.
