@@ -25,7 +25,7 @@ from worker.dispatch.capacity import Capacity
 from worker.kotak.client import KotakClient, Timeouts
 from worker.kotak.gateway import Gateway
 from worker.kotak.transport import BrokerTransport
-from worker.ledger.assembly import LedgerOptions, assemble
+from worker.ledger.assembly import LedgerCallbacks, LedgerOptions, LedgerRoom
 from worker.ledger.client import LedgerClient
 from worker.ledger.leader import LeaderJob
 from worker.ledger.periodic import every
@@ -152,7 +152,7 @@ class Runtime:
             ),
         )
         gateway = Gateway(self._client, self.accounts)
-        ledger = self.ledger = assemble(
+        ledger = self.ledger = LedgerRoom(
             LedgerClient(redis, server, publish),
             LedgerOptions(
                 lease=settings.lease,
@@ -160,11 +160,13 @@ class Runtime:
                 time_to_live=settings.time_to_live,
                 watch_interval=settings.watch_interval,
             ),
-            is_watched=self.accounts.is_watched,
-            on_lost=self._abandon,
-            on_urgent=self._escalate,
-            on_written=self._written,
-            publish=publish,
+            LedgerCallbacks(
+                is_watched=self.accounts.is_watched,
+                on_urgent=self._escalate,
+                on_written=self._written,
+                on_lost=self._abandon,
+            ),
+            publish,
         )
         pace = SharedRateLimiter(ledger.client, self.accounts.rate_of, publish)
         self.lanes = Lanes(

@@ -24,7 +24,7 @@ from neo_cancel import CancelOrder
 from neo_cancel.enqueue import enqueue_call
 from neo_cancel.record import DEAD, OrderRecord, Status
 from neo_cancel.scripts import ScriptCall
-from worker.ledger.assembly import LedgerOptions, assemble
+from worker.ledger.assembly import LedgerCallbacks, LedgerOptions, LedgerRoom
 from worker.ledger.client import LedgerClient
 from worker.ledger.keys import (
     BACKLOGS,
@@ -60,14 +60,16 @@ class Worker:
         self.written: dict[Job, asyncio.Future[bool]] = {}
         self.lost: list[str] = []
         self.client = LedgerClient(client, Server(), QUIET)
-        room = assemble(
+        room = LedgerRoom(
             self.client,
             LedgerOptions(lease=A_LIFETIME, gather=0, time_to_live=60, watch_interval=A_LIFETIME, pickup=0),
-            is_watched=lambda ucc, status: status in WATCHED,
-            on_lost=self.on_lost,
-            on_urgent=lambda job: None,
-            on_written=lambda job, is_ours: self.written.pop(job).set_result(is_ours),
-            publish=QUIET,
+            LedgerCallbacks(
+                is_watched=lambda ucc, status: status in WATCHED,
+                on_urgent=lambda job: None,
+                on_written=lambda job, is_ours: self.written.pop(job).set_result(is_ours),
+                on_lost=self.on_lost,
+            ),
+            QUIET,
         )
         self.lease, self.claims, self.notes, self.writer = room.lease, room.claims, room.notes, room.writer
         self.recovery = room.recovery

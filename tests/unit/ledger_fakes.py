@@ -11,7 +11,7 @@ from neo_cancel import CancelOrder, OrderRecord
 from neo_cancel.enqueue import enqueue_call
 from neo_cancel.keys import named_key
 from neo_cancel.scripts import ScriptCall
-from worker.ledger.assembly import LedgerOptions, LedgerRoom, assemble
+from worker.ledger.assembly import LedgerCallbacks, LedgerOptions, LedgerRoom
 from worker.ledger.client import LedgerClient
 from worker.ledger.server import Server
 from worker.observe.events import Event
@@ -85,14 +85,16 @@ class Worker:
         self.urgent: list[str] = []
         self.lost = 0
         self.client = LedgerClient(redis, server or Server(), self.events.append)
-        self.room: LedgerRoom = assemble(
+        self.room = LedgerRoom(
             self.client,
             LedgerOptions(lease=LEASE_SECONDS, gather=0.0, time_to_live=600, watch_interval=60.0, pickup=pickup),
-            is_watched=lambda _, status: status == "unknown",
-            on_lost=self.on_lost,
-            on_urgent=lambda job: self.urgent.append(job.name),
-            on_written=lambda job, is_ours: self.written.append((job.name, is_ours)),
-            publish=self.events.append,
+            LedgerCallbacks(
+                is_watched=lambda _, status: status == "unknown",
+                on_urgent=lambda job: self.urgent.append(job.name),
+                on_written=lambda job, is_ours: self.written.append((job.name, is_ours)),
+                on_lost=self.on_lost,
+            ),
+            self.events.append,
         )
 
     def on_lost(self) -> None:

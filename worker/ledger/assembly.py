@@ -20,7 +20,7 @@ from worker.ledger.writer import Writer
 from worker.observe.events import Publish
 from worker.orders.job import Job
 
-__all__ = ["LedgerOptions", "LedgerRoom", "assemble"]
+__all__ = ["LedgerCallbacks", "LedgerOptions", "LedgerRoom"]
 
 _PICKUP_SECONDS: Final = 2.0
 
@@ -37,74 +37,58 @@ class LedgerOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LedgerRoom:
-    """What the rest of a worker needs of the ledger."""
+class LedgerCallbacks:
+    """What the rest of a worker is asked and called for.
 
-    client: LedgerClient
-    held: Held
-    lease: Lease
-    claims: Claims
-    notes: Notes
-    writer: Writer
-    recovery: Recovery
-    leader: Leader
-
-
-def assemble(
-    client: LedgerClient,
-    options: LedgerOptions,
-    *,
-    is_watched: Callable[[str, Status], bool],
-    on_lost: Callable[[], None],
-    on_urgent: Callable[[Job], None],
-    on_written: Callable[[Job, bool], None],
-    publish: Publish,
-) -> LedgerRoom:
-    """Put the parts together; nothing is connected or claimed yet.
-
-    `on_lost` is called when the lease is lost, after `on_written` was called, with False, for each order whose final status
-    was still to be written; no order is held any more. See Lease for `on_urgent`, Writer for `on_written`.
+    `is_watched`: whether an order of this account that ended with this status is watched. `on_urgent`: a held order was asked
+    for again as risk. `on_written`: an order's final status is in the ledger, or, with False, another worker owns the order.
+    `on_lost`: the lease is lost; no order is held any more, and `on_written` was called for each that had just ended.
     """
-    held = Held()
-    requeuer = Requeuer(client, ttl_seconds=options.time_to_live, publish=publish)
 
-    def lost() -> None:
+    is_watched: Callable[[str, Status], bool]
+    on_urgent: Callable[[Job], None]
+    on_written: Callable[[Job, bool], None]
+    on_lost: Callable[[], None]
+
+
+class LedgerRoom:
+    """What a worker needs of the ledger, one per process. Nothing is connected or claimed before the first call."""
+
+    def __init__(
+        self, client: LedgerClient, options: LedgerOptions, callbacks: LedgerCallbacks, publish: Publish
+    ) -> None:
+        self.client, self._callbacks = client, callbacks
+        ttl_seconds = options.time_to_live
+        self.held = held = Held()
+        requeuer = Requeuer(client, ttl_seconds=ttl_seconds, publish=publish)
+        self.lease = lease = Lease(
+            client,
+            held,
+            Reconciliation(client, held, requeuer),
+            validity=Validity(options.lease),
+            on_lost=self._lease_lost,
+            on_urgent=callbacks.on_urgent,
+            publish=publish,
+        )
+        watch_policy = WatchPolicy(callbacks.is_watched, options.watch_interval)
+        records = Records(client, lease, watch_policy, ttl_seconds=ttl_seconds)
+        self.notes = Notes(records, held)
+        self.writer = Writer(
+            records,
+            held,
+            self.notes,
+            gather_seconds=options.gather,
+            on_written=callbacks.on_written,
+            publish=publish,
+        )
+        self.claims = Claims(
+            client, lease, held, records=records, writer=self.writer, requeuer=requeuer, ttl_seconds=ttl_seconds
+        )
+        self.recovery = Recovery(client, lease, requeuer, pickup_seconds=options.pickup, publish=publish)
+        self.leader = Leader(client, lease)
+
+    def _lease_lost(self) -> None:
         # Other workers own the orders: nothing more is written about them, then nothing more is done about them.
-        notes.clear()
-        writer.drop()
-        on_lost()
-
-    lease = Lease(
-        client,
-        held,
-        Reconciliation(client, held, requeuer),
-        validity=Validity(options.lease),
-        on_lost=lost,
-        on_urgent=on_urgent,
-        publish=publish,
-    )
-    watch_policy = WatchPolicy(is_watched, options.watch_interval)
-    records = Records(client, lease, watch_policy, ttl_seconds=options.time_to_live)
-    notes = Notes(records, held)
-    writer = Writer(records, held, notes, gather_seconds=options.gather, on_written=on_written, publish=publish)
-    claims = Claims(
-        client,
-        lease,
-        held,
-        records=records,
-        writer=writer,
-        requeuer=requeuer,
-        ttl_seconds=options.time_to_live,
-    )
-    recovery = Recovery(client, lease, requeuer, pickup_seconds=options.pickup, publish=publish)
-    leader = Leader(client, lease)
-    return LedgerRoom(
-        client=client,
-        held=held,
-        lease=lease,
-        claims=claims,
-        notes=notes,
-        writer=writer,
-        recovery=recovery,
-        leader=leader,
-    )
+        self.notes.clear()
+        self.writer.drop()
+        self._callbacks.on_lost()

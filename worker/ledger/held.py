@@ -38,8 +38,9 @@ class Held:
 
     def let_go(self, job: Job) -> None:
         """Hold this claim no longer. For one that is not held, nothing happens."""
-        if self.holds(job):
-            del self._jobs[job.name]
+        name = job.name
+        if self._jobs.get(name) is job:
+            del self._jobs[name]
 
     def clear(self) -> None:
         """Hold nothing any more."""
