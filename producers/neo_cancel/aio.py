@@ -8,12 +8,14 @@ from typing import Any, Self, TypeVar, cast
 
 from neo_cancel.bulk import BulkStatus, Pending, decoded, final_records, keys_of, slices
 from neo_cancel.connection import connect_async, shown_url
+from neo_cancel.enqueue import enqueue_script
 from neo_cancel.errors import LedgerUnavailableError, UnknownOrderError
 from neo_cancel.handles import bulk_timeout, order_timeout
-from neo_cancel.ledger import DEFAULT_TTL_SECONDS, EVENTS, ScriptCall, batch_key, load_script, order_key
+from neo_cancel.keys import DEFAULT_TTL_SECONDS, EVENTS, batch_key, order_key
 from neo_cancel.messages import CHUNK_SIZE, CancelOrder
 from neo_cancel.plan import Plan, Rounds
 from neo_cancel.record import OrderRecord
+from neo_cancel.scripts import ScriptCall
 from neo_cancel.translation import translated
 
 __all__ = ["AsyncBulkHandle", "AsyncCancelProducer", "AsyncOrderHandle"]
@@ -38,7 +40,7 @@ class AsyncCancelProducer:
     async def connect(self) -> Self:
         """Connect and load the scripts now. Raises LedgerUnavailableError within 3 s."""
         with translated(self.address):
-            await self._redis.script_load(load_script("enqueue").text)
+            await self._redis.script_load(enqueue_script().text)
         return self
 
     async def aclose(self) -> None:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from neo_cancel.errors import InvalidOrderError
-from neo_cancel.ledger import ended_names, named_key
+from neo_cancel.event_stream import ended_names
+from neo_cancel.keys import named_key
 from neo_cancel.messages import CancelOrder, Lane
 from neo_cancel.record import FINAL, OrderRecord, Status
 

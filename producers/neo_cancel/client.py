@@ -8,12 +8,14 @@ from typing import Any, Self, TypeVar, cast
 
 from neo_cancel.bulk import Pending, decoded, final_records, keys_of, slices
 from neo_cancel.connection import connect, shown_url
+from neo_cancel.enqueue import enqueue_script
 from neo_cancel.errors import LedgerUnavailableError, UnknownOrderError
 from neo_cancel.handles import BulkHandle, OrderHandle
-from neo_cancel.ledger import DEFAULT_TTL_SECONDS, EVENTS, ScriptCall, batch_key, load_script, order_key
+from neo_cancel.keys import DEFAULT_TTL_SECONDS, EVENTS, batch_key, order_key
 from neo_cancel.messages import CHUNK_SIZE, CancelOrder
 from neo_cancel.plan import Plan, Rounds
 from neo_cancel.record import OrderRecord
+from neo_cancel.scripts import ScriptCall
 from neo_cancel.translation import translated
 
 __all__ = ["CancelProducer"]
@@ -45,7 +47,7 @@ class CancelProducer:
         Raises LedgerUnavailableError within 3 s, naming the address without the password.
         """
         with translated(self.address):
-            self._redis.script_load(load_script("enqueue").text)
+            self._redis.script_load(enqueue_script().text)
         return self
 
     def close(self) -> None:

@@ -1,7 +1,7 @@
 """Redis clients from one URL: redis, rediss, unix and sentinel, with time-outs that end."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -15,7 +15,10 @@ from redis.sentinel import Sentinel
 
 from neo_cancel.errors import InvalidOrderError
 
-__all__ = ["connect", "connect_async", "shown_url"]
+__all__ = ["Greeting", "connect", "connect_async", "shown_url"]
+
+Greeting = Callable[[Any], Awaitable[None]]
+"""What is done with a new connection of redis-py."""
 
 _SCHEMES: Final = ("redis", "rediss", "unix", "sentinel")
 _KEEPALIVE_SECONDS: Final = 5
@@ -70,12 +73,28 @@ def connect(url: str, *, socket_timeout_seconds: float = 1.0) -> "redis.Redis":
     return client
 
 
-def connect_async(url: str, *, socket_timeout_seconds: float = 1.0, retries: int = 1) -> "redis.asyncio.Redis":
-    """Make the same for an event loop."""
+def connect_async(
+    url: str, *, socket_timeout_seconds: float = 1.0, retries: int = 1, greet: Greeting | None = None
+) -> "redis.asyncio.Redis":
+    """Make the same for an event loop.
+
+    `greet` is awaited with every new connection, after a reconnect or failover, too, before its first command; what it
+    raises is a failure to connect. None greets nothing.
+    """
     retry = AsyncRetry(ExponentialWithJitterBackoff(base=0.05, cap=1.0), retries)
     options = _options(socket_timeout_seconds, retry)
+    if greet is not None:
+        options["redis_connect_func"] = _set_up_and(greet)
     client: redis.asyncio.Redis = _open(_checked(url), options, redis.asyncio.Redis.from_url, AsyncSentinel)  # pyright: ignore[reportUnknownArgumentType]
     return client
+
+
+def _set_up_and(greet: Greeting) -> Greeting:
+    async def set_up(connection: Any) -> None:
+        await connection.on_connect()  # what redis-py does when it is given nothing to call
+        await greet(connection)
+
+    return set_up
 
 
 def _open(url: str, options: dict[str, Any], from_url: Callable[..., Any], sentinel: Callable[..., Any]) -> Any:

@@ -8,9 +8,10 @@ from typing import Any, Final, TypedDict
 from redis.exceptions import NoScriptError
 
 from neo_cancel.bulk import distinct
+from neo_cancel.enqueue import enqueue_call
 from neo_cancel.errors import InvalidOrderError
-from neo_cancel.ledger import Script, ScriptCall, enqueue_call, load_script
 from neo_cancel.messages import CancelOrder, chunks, new_id
+from neo_cancel.scripts import Script, ScriptCall
 
 __all__ = ["BulkPlan", "Plan", "Rounds"]
 
@@ -93,7 +94,7 @@ class Rounds:
         self._calls = calls
         self._left = list(range(len(calls)))
         self._group: list[int] = []
-        self._forgotten: set[str] = set()
+        self._forgotten: dict[Script, None] = {}
         self._lessons = 0
 
     def next_group(self) -> list[ScriptCall]:
@@ -103,8 +104,8 @@ class Rounds:
 
     def to_load(self) -> list[Script]:
         """Answer the scripts to load before that."""
-        forgotten, self._forgotten = self._forgotten, set()
-        return [load_script(name) for name in sorted(forgotten)]
+        forgotten, self._forgotten = self._forgotten, {}
+        return list(forgotten)
 
     def take(self, replies: Sequence[Any]) -> None:
         """Take in the replies to a group; raise the first error that teaching does not mend."""
@@ -112,7 +113,7 @@ class Rounds:
         for at, reply in zip(self._group, replies, strict=True):
             if isinstance(reply, NoScriptError) and self._lessons < TEACH_AT_MOST:
                 again.append(at)
-                self._forgotten.add(self._calls[at].script)
+                self._forgotten[self._calls[at].script] = None
             elif isinstance(reply, Exception):
                 raise reply
             else:

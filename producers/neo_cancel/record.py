@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from neo_cancel.messages import Lane, Variety
 
-__all__ = ["DEAD", "FINAL", "OrderRecord", "Status"]
+__all__ = ["DEAD", "FINAL", "WATCHABLE", "WORKING", "Header", "OrderRecord", "Status", "split"]
 
 
 class Status(StrEnum):
@@ -39,16 +39,22 @@ FINAL: Final = DEAD | {Status.NOT_FOUND, Status.REFUSED, Status.BLOCKED, Status.
 HARMLESS: Final = DEAD | {Status.NOT_FOUND}
 """No order may still work at the exchange."""
 
+WATCHABLE: Final = frozenset({Status.UNKNOWN, Status.REFUSED, Status.BLOCKED})
+"""The order may still work and may be watched. Not `expired`: nothing was sent for it."""
+
+WORKING: Final = frozenset(Status) - FINAL
+"""The work on the order goes on, or has not begun."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderRecord:
     """What is known of one order's cancel. Times are seconds since the epoch, None means not yet.
 
-    `fence` counts who took the order to work on it: the higher one is the newer owner. `owner` is the worker
-    that holds it, None while nobody does. `maybe_sent` says that a cancel may have reached the broker.
+    `fence` counts the claims of the order: the higher one is the newer owner's. `owner` is the worker that holds
+    it, None where none does. `maybe_sent`: a cancel may have reached the broker.
     `crashes` counts the workers that died while they held it.
-    `waiting_for` says why a `waiting` order waits: pace, backoff or session. `code` and `text` are the broker's
-    last words. `verified` says that the status rests on the order book, named in `verified_by` (book, order).
+    `waiting_for` is why a `waiting` order waits: pace, backoff or session. `code` and `text` are of the broker's last
+    reply. `verified`: the status rests on the order book, named in `verified_by` (book, order).
     `corrected` lists the fields in which the live order contradicted the request. `filled_quantity` and
     `unfilled_quantity` count shares or contracts, None where the book was not read. `first_final_at` is when the
     order ended as `unknown` (or, watched by request, `refused` or `blocked`) before a later proof replaced that status.
@@ -102,7 +108,7 @@ class OrderRecord:
 
     @property
     def may_still_work(self) -> bool:
-        """Nobody can promise that the order is not at the exchange any more."""
+        """The order may still be at the exchange."""
         return self.status not in HARMLESS
 
     @property
@@ -121,17 +127,17 @@ class OrderRecord:
         return None if self.final_at is None else self.final_at - self.enqueued_at
 
     def to_json(self) -> dict[str, Any]:
-        """Say it for programs: every field, plus the two latencies and `may_still_work`."""
-        said: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
-        said["corrected"] = list(self.corrected)
-        said["may_still_work"] = self.may_still_work
-        said["send_latency_seconds"] = self.send_latency_seconds
-        said["final_latency_seconds"] = self.final_latency_seconds
-        return said
+        """Write it for programs: every field, plus the two latencies and `may_still_work`."""
+        written: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
+        written["corrected"] = list(self.corrected)
+        written["may_still_work"] = self.may_still_work
+        written["send_latency_seconds"] = self.send_latency_seconds
+        written["final_latency_seconds"] = self.final_latency_seconds
+        return written
 
     @classmethod
     def decode(cls, value: bytes) -> "OrderRecord":
-        """Read a record as it lies in Redis; see neo_cancel.ledger for its form."""
+        """Read a record as it lies in Redis; see Header for its form."""
         header, document = split(value)
         known = {name: document[name] for name in _DOCUMENT if name in document}
         if "corrected" in known:
@@ -153,7 +159,11 @@ _DOCUMENT: Final = tuple(field.name for field in fields(OrderRecord) if field.na
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """The part of a record that Redis scripts read and write: six words before the JSON document."""
+    """The part of a record that Redis scripts read and write: six words before the JSON document.
+
+    In Redis a record is one string: `status fence owner accepted_ms maybe_sent crashes {document}`. `owner` is "-" for none,
+    `maybe_sent` 0 or 1. Scripts copy the document unseen.
+    """
 
     status: str
     fence: int

@@ -10,7 +10,8 @@ import redis
 
 from neo_cancel import CancelOrder, CancelProducer
 from neo_cancel.bulk import keys_of, slices
-from neo_cancel.ledger import EVENTS, ended_names
+from neo_cancel.event_stream import ended_names
+from neo_cancel.keys import EVENTS
 from neo_cancel.record import FINAL
 from tests.benchmarks.batch import Batch
 from tests.benchmarks.rivals.call import REDIS_URL

@@ -13,13 +13,14 @@ from urllib.parse import urlsplit
 
 import redis
 
-from neo_cancel.ledger import COUNTERS, PARKED, WORKERS, held_key, named_key
+from neo_cancel.keys import named_key
 from neo_cancel.record import OrderRecord, Status, split
 from tests.chaos.events import FAULTS, Event, thrown
 from tests.chaos.producing import Producing, make_orders
 from tests.chaos.proxy import Proxy
 from tests.chaos.stage import Server, Workers, write_accounts
 from tests.fault.truth import contradicts
+from worker.ledger.keys import COUNTERS, DEAD_LETTERS, WORKERS, held_key
 from worker.sandbox.control import SandboxControl
 from worker.sandbox.process import running_sandbox
 
@@ -381,7 +382,7 @@ class _Chaos:
                 "unknown": sum(record.status is Status.UNKNOWN for record in known),
                 "statuses": dict(Counter(str(record.status) for record in known)),
                 "recovered": int(counters.get(b"recovered", 0)),
-                "parked": int(self._server.client.llen(PARKED)),
+                "dead_letters": int(self._server.client.llen(DEAD_LETTERS)),
                 "producer_errors": sum(producer.errors for producer in producers),
                 "asked_again": sum(producer.repeated for producer in producers),
                 "broker_calls_per_order": round(calls / max(1, len(accepted)), 3),

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from neo_cancel import CancelProducer
-from neo_cancel.ledger import PARKED, held_key, named_key
+from neo_cancel.keys import named_key
 from neo_cancel.record import FINAL, OrderRecord, Status
 from tests.chaos.producing import make_orders
 from tests.chaos.stage import Server, Workers, write_accounts
 from tests.fault.truth import contradicts
+from worker.ledger.keys import DEAD_LETTERS, held_key
 from worker.sandbox.control import SandboxControl
 from worker.sandbox.process import running_sandbox
 
@@ -58,7 +59,7 @@ class _Killed:
     waiting: dict[str, tuple[int, int]]
     put_back_after: float | None = None
     moved_after: list[tuple[float, int]] = field(default_factory=list[tuple[float, int]])
-    parked: int = 0
+    dead_letters: int = 0
 
 
 def run_kills(options: KillOptions) -> dict[str, Any]:
@@ -166,7 +167,7 @@ class _Kills:
                     killed.moved_after.append((after, crashes))
                     del killed.waiting[name]
                 elif header.status in FINAL:  # three deaths pointed at it
-                    killed.parked += 1
+                    killed.dead_letters += 1
                     del killed.waiting[name]
 
     def _settle(self, names: Sequence[str]) -> dict[str, OrderRecord | None]:
@@ -197,10 +198,10 @@ class _Kills:
             "scenario": "kills",
             "kills": [
                 {
-                    "held": len(killed.moved_after) + killed.parked + len(killed.waiting),
+                    "held": len(killed.moved_after) + killed.dead_letters + len(killed.waiting),
                     "put_back_after": killed.put_back_after and round(killed.put_back_after, 2),
                     "last_moved_after": round(max((after for after, _ in killed.moved_after), default=0.0), 2),
-                    "parked": killed.parked,
+                    "dead_letters": killed.dead_letters,
                 }
                 for killed in self._killed
             ],
@@ -211,7 +212,7 @@ class _Kills:
                 "false": len(false),
                 "statuses": dict(Counter(str(record.status) for record in known)),
                 "unknown": sum(record.status is Status.UNKNOWN for record in known),
-                "parked": int(self._server.client.llen(PARKED)),
+                "dead_letters": int(self._server.client.llen(DEAD_LETTERS)),
                 "kills": len(self._killed),
                 "no_worker_to_kill": spared,
                 # From the kill to the first claim by another worker, of each order that the killed one held.

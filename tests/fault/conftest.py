@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 
 from neo_cancel import CancelOrder, CancelProducer
-from neo_cancel.ledger import COUNTERS, EVENTS, PARKED, WORKERS, ended_names, held_key, named_key
+from neo_cancel.event_stream import ended_names
+from neo_cancel.keys import EVENTS, named_key
 from neo_cancel.record import OrderRecord
 from tests.chaos.stage import Server, Workers, write_accounts
 from tests.fault.rig import Rig
 from tests.fault.truth import contradicts, status_for
+from worker.ledger.keys import COUNTERS, DEAD_LETTERS, WORKERS, held_key
 from worker.ops.process import Child, wait_until
 from worker.sandbox.control import SandboxControl
 from worker.sandbox.process import running_sandbox
@@ -108,8 +110,8 @@ class Stage:
     def calls(self) -> int:
         return len(self.sandbox.requests(ucc=self.ucc, endpoint="cancel"))
 
-    def parked(self) -> list[str]:
-        return [entry.decode() for entry in self.server.client.lrange(PARKED, 0, -1)]
+    def dead_letters(self) -> list[str]:
+        return [entry.decode() for entry in self.server.client.lrange(DEAD_LETTERS, 0, -1)]
 
     def counter(self, name: str) -> int:
         return int(self.server.client.hget(COUNTERS, name) or 0)

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from neo_cancel import CancelOrder, Status
-from neo_cancel.ledger import enqueue_call
+from neo_cancel.enqueue import enqueue_call
 from tests.fault.rig import names_of
 from worker.ops.commands import worker_command
 from worker.ops.process import Child, child_environment
@@ -77,7 +77,7 @@ WRONG = {
 }
 
 
-def test_a_message_nobody_can_read_is_parked_and_the_worker_goes_on(stage):
+def test_a_message_that_cannot_be_read_is_a_dead_letter_and_the_worker_goes_on(stage):
     """Each kind of bad message once, then a good one: the good one's orders are cancelled, by the same process."""
     child, _ = stage.start_worker()
     orders = stage.make(2)
@@ -86,14 +86,14 @@ def test_a_message_nobody_can_read_is_parked_and_the_worker_goes_on(stage):
         stage.server.client.lpush("routine", spoil(message))
     stage.producer.enqueue_many(orders)
     stage.assert_true(names_of(orders))
-    stage.until(lambda: len(stage.parked()) >= len(WRONG), "the bad ones to be parked")
-    assert (len(WRONG), len(WRONG)) == (len(stage.parked()), stage.counter("parked"))
-    assert all(json.loads(entry)["reason"] for entry in stage.parked())
+    stage.until(lambda: len(stage.dead_letters()) >= len(WRONG), "the bad ones to be dead letters")
+    assert (len(WRONG), len(WRONG)) == (len(stage.dead_letters()), stage.counter("dead_letters"))
+    assert all(json.loads(entry)["reason"] for entry in stage.dead_letters())
     assert child.is_running
 
 
 def test_one_bad_order_takes_no_neighbour_with_it(stage):
-    """Sent by hand, without records: the good orders get theirs, the bad ones are parked with field and reason."""
+    """Sent by hand, without records: the good orders get theirs, the bad ones are dead letters with field and reason."""
     stage.start_worker()
     orders = stage.make(3)
     wires = [order.to_wire() for order in orders]
@@ -102,7 +102,7 @@ def test_one_bad_order_takes_no_neighbour_with_it(stage):
     stage.server.client.lpush("routine", message)
     stage.until(lambda: stage.server.client.exists(*(f"nc:order:{name}" for name in names_of(orders))) == 3, "records")
     stage.assert_true(names_of(orders))
-    reasons = sorted(json.loads(entry)["reason"].partition("=")[0] for entry in stage.parked())
+    reasons = sorted(json.loads(entry)["reason"].partition("=")[0] for entry in stage.dead_letters())
     assert ["order", "order_number", "order_number", "ucc"] == reasons
 
 
@@ -145,7 +145,7 @@ sys.exit(main())
 
 
 @pytest.mark.parametrize("size", [40, 150], ids=["one message", "many messages"])
-def test_an_order_that_kills_workers_is_parked_and_its_bulk_ends(stage, size):
+def test_an_order_that_kills_workers_is_a_dead_letter_and_its_bulk_ends(stage, size):
     """Three deaths point at it; the node, which starts another worker after each, gets the rest done."""
     orders = stage.make(size)
     poison = orders[size // 2]
@@ -162,14 +162,14 @@ def test_an_order_that_kills_workers_is_parked_and_its_bulk_ends(stage, size):
     finally:
         assert 0 == node.stop(timeout_seconds=20)
     assert [139] * 3 == [death["exit_code"] for death in stage.workers.logged("worker died: another one starts")]
-    parked = stage.record(names_of([poison])[0])
-    assert (Status.UNKNOWN, 3, "parked: 3 workers died when they took it") == (
-        parked.status,
-        parked.crashes,
-        parked.text,
+    blamed = stage.record(names_of([poison])[0])
+    assert (Status.UNKNOWN, 3, "dead letter: 3 workers died when they took it") == (
+        blamed.status,
+        blamed.crashes,
+        blamed.text,
     )
-    assert 1 == len(stage.parked())
-    stage.assert_true([name for name in names_of(orders) if name != parked.key])
+    assert 1 == len(stage.dead_letters())
+    stage.assert_true([name for name in names_of(orders) if name != blamed.key])
 
 
 def test_orders_beyond_what_an_account_may_hold_wait_in_the_ledger(make_stage):
@@ -195,4 +195,4 @@ def test_a_record_nobody_can_read_holds_up_no_other(stage):
     stage.server.client.set(f"nc:order:{names_of(orders)[0]}", 'paused 0 - 1 0 0 {"a": 1}')
     stage.start_worker()
     stage.assert_true(names_of(orders[1:]))
-    assert 1 == len(stage.parked())
+    assert 1 == len(stage.dead_letters())

@@ -3,7 +3,7 @@
 import pytest
 
 from neo_cancel import CancelOrder
-from neo_cancel.ledger import named_key
+from neo_cancel.keys import named_key
 from neo_cancel.record import Status
 from tests.fault.rig import names_of
 

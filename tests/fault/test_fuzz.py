@@ -16,10 +16,10 @@ from config.log import configure_logging
 from config.settings import ConfigurationError, Settings, load_accounts
 from neo_cancel import CancelOrder, CancelProducer, NeoCancelError
 from neo_cancel.cli import main
+from neo_cancel.enqueue import enqueue_call
 from neo_cancel.errors import InvalidOrderError
 from neo_cancel.exits import ExitCode
 from neo_cancel.intake import read_orders
-from neo_cancel.ledger import enqueue_call
 from tests.fault.rig import names_of
 from worker.consuming.transport import read
 from worker.runtime import Runtime
@@ -197,7 +197,7 @@ def runtime(redis_url, tmp_path):
     runtime.close()
 
 
-def test_whatever_passes_the_gate_is_worked_on_or_parked(runtime):
+def test_whatever_passes_the_gate_is_worked_on_or_a_dead_letter(runtime):
     """1,200 chunks in a worker's own loop; accounts nobody has a session for end at once."""
     for number in range(1200):
         dice = random.Random(f"chunk {number}")
@@ -222,7 +222,7 @@ def test_a_real_worker_outlives_hundreds_of_bad_messages(stage):
     assert child.is_running
     assert b"Unrecoverable" not in stage.workers.log_path.read_bytes()
     assert [] == stage.workers.logged("internal error")
-    assert stage.counter("parked") > 200
+    assert stage.counter("dead_letters") > 200
 
 
 FORMS = {

@@ -125,4 +125,4 @@ def test_orders_on_probation_outlive_an_outage(stage):
     time.sleep(1)
     stage.server.start()
     stage.assert_true(names_of(orders))
-    assert [] == stage.parked()
+    assert [] == stage.dead_letters()

@@ -6,8 +6,8 @@ import signal
 
 import pytest
 
-from neo_cancel.ledger import WORKERS
 from tests.fault.rig import names_of
+from worker.ledger.keys import WORKERS
 
 
 def names_in(message):

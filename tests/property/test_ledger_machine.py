@@ -21,28 +21,24 @@ from hypothesis.stateful import (
 )
 
 from neo_cancel import CancelOrder
-from neo_cancel.ledger import (
+from neo_cancel.enqueue import enqueue_call
+from neo_cancel.record import DEAD, OrderRecord, Status
+from neo_cancel.scripts import ScriptCall
+from worker.ledger.assembly import LedgerCallbacks, LedgerOptions, LedgerRoom
+from worker.ledger.client import LedgerClient
+from worker.ledger.keys import (
     BACKLOGS,
-    RECOVERY,
     RISK_QUEUED,
     ROUTINE_QUEUED,
     WATCH,
     WORKERS,
-    ScriptCall,
     backlog_key,
-    enqueue_call,
     held_key,
-    load_script,
     named_key,
-    order_key,
-    requeue_call,
-    taken_key,
 )
-from neo_cancel.record import DEAD, OrderRecord, Status
-from worker.ledger.client import LedgerClient
-from worker.ledger.hold import Hold
-from worker.ledger.recovery import Recovery
-from worker.ledger.requeuer import Requeuer
+from worker.ledger.server import Server
+from worker.ledger.steps import PutBack, claim_call, requeue_call
+from worker.observe.events import publisher
 from worker.orders.job import Job
 
 LANES = ("risk", "routine")
@@ -53,44 +49,47 @@ WATCHED = (Status.UNKNOWN, Status.REFUSED)
 EXAMPLES = int(os.environ.get("LEDGER_EXAMPLES", "60"))
 
 
-class Quiet:
-    def debug(self, event: str, **facts: Any) -> None: ...
-    def info(self, event: str, **facts: Any) -> None: ...
-    def error(self, event: str, **facts: Any) -> None: ...
+QUIET = publisher()
 
 
 class Worker:
-    """One process: its hold, and the jobs its tasks still work on, whatever the ledger thinks of that."""
+    """One process: its part of the ledger, and the jobs its tasks still work on, whatever the ledger thinks of that."""
 
     def __init__(self, client: "redis.asyncio.Redis") -> None:
         self.tasks: list[Job] = []
-        self.ledger = LedgerClient(client, Quiet())
-        requeuer = Requeuer(self.ledger, ttl_seconds=60, log=Quiet())
-        self.hold = Hold(
-            self.ledger,
-            requeuer,
-            lease_seconds=A_LIFETIME,
-            gather_seconds=0,
-            ttl_seconds=60,
-            watch_seconds=A_LIFETIME,
-            is_watched=lambda ucc, status: status in WATCHED,
-            on_lost=self.tasks.clear,
-            log=Quiet(),
+        self.written: dict[Job, asyncio.Future[bool]] = {}
+        self.lost: list[str] = []
+        self.client = LedgerClient(client, Server(), QUIET)
+        room = LedgerRoom(
+            self.client,
+            LedgerOptions(lease=A_LIFETIME, gather=0, time_to_live=60, watch_interval=A_LIFETIME, pickup=0),
+            LedgerCallbacks(
+                is_watched=lambda ucc, status: status in WATCHED,
+                on_urgent=lambda job: None,
+                on_written=lambda job, is_ours: self.written.pop(job).set_result(is_ours),
+                on_lost=self.on_lost,
+            ),
+            QUIET,
         )
-        self.recovery = Recovery(self.ledger, self.hold, requeuer, pass_seconds=1, pickup_seconds=0, log=Quiet())
+        self.lease, self.claims, self.notes, self.writer = room.lease, room.claims, room.notes, room.writer
+        self.recovery = room.recovery
+
+    def on_lost(self) -> None:
+        self.tasks.clear()
+        self.lost.append(self.lease.worker)
 
     async def take(self, message: bytes, *, at_most: int = 100) -> None:
         chunk = json.loads(json.loads(message)["body"])[0][0]
         orders = [CancelOrder.from_wire(wire) for wire in chunk["orders"]]
         if not orders:
-            _, jobs = await self.hold.draw(backlog_key(chunk["lane"], chunk["ucc"]), 2)
+            _, jobs = await self.claims.draw(backlog_key(chunk["lane"], chunk["ucc"]), 2)
             self.tasks += jobs
             return
-        self.tasks += await self.hold.claim(chunk["lane"], orders, at_most=at_most)
+        self.tasks += await self.claims.claim(chunk["lane"], orders, at_most=at_most)
 
     async def finish(self, job: Job) -> bool:
-        written: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self.hold.finish(job, lambda _, is_ours: written.set_result(is_ours))
+        written = self.written[job] = asyncio.get_running_loop().create_future()
+        self.writer.finish(job)
         return await written
 
 
@@ -114,7 +113,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def start_worker(self) -> Worker:
         worker = Worker(self.client)
-        self.run(worker.ledger.hold.renew())
+        self.run(worker.lease.renew())
         return worker
 
     def record(self, name: str) -> OrderRecord:
@@ -143,7 +142,7 @@ class LedgerMachine(RuleBasedStateMachine):
             ttl_seconds=60,
             to_backlog=to_backlog,
         )
-        self.server.eval(load_script(call.script).text, len(call.keys), *call.keys, *call.arguments)
+        self.server.eval(call.script.text, len(call.keys), *call.keys, *call.arguments)
         for name in (f"AB123:{number}" for number in numbers):
             self.accepted.add(name)
             # A new request may start a new job; the proof of a dead order stays.
@@ -207,27 +206,22 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(at=WORKERS_AT, number=st.sampled_from(NUMBERS))
     def claim_and_never_hear_of_it(self, at: int, number: str) -> None:
-        worker = self.workers[at].hold.worker
-        keys = [held_key(worker), RISK_QUEUED, ROUTINE_QUEUED, taken_key(worker), order_key("AB123", number)]
-        self.run(
-            self.workers[at].ledger.call(
-                ScriptCall("claim", keys, [worker, "routine", backlog_key("routine", "AB123"), 100])
-            )
-        )
+        worker = self.workers[at].lease.worker
+        self.run(self.workers[at].client.call(claim_call(worker, "routine", "AB123", [f"AB123:{number}"], at_most=100)))
 
     @rule(at=WORKERS_AT, lane=st.sampled_from(LANES))
     def draw(self, at: int, lane: str) -> None:
-        _, jobs = self.run(self.workers[at].hold.draw(backlog_key(lane, "AB123"), 2))
+        _, jobs = self.run(self.workers[at].claims.draw(backlog_key(lane, "AB123"), 2))
         self.workers[at].tasks += jobs
 
     @rule(at=WORKERS_AT)
     def look_at_the_watch_list(self, at: int) -> None:
         if due := dict.fromkeys(self.server.zrange(WATCH, 0, -1), 1):
             self.server.zadd(WATCH, due)
-        self.workers[at].tasks += self.run(self.workers[at].hold.claim_watched(2))
+        self.workers[at].tasks += self.run(self.workers[at].claims.claim_watched(2))
 
     def has_tasks(self) -> bool:
-        return any(worker.consuming.tasks for worker in self.workers)
+        return any(worker.tasks for worker in self.workers)
 
     def busy(self, at: int) -> Worker:
         return self.workers[at] if self.workers[at].tasks else self.workers[1 - at]
@@ -236,10 +230,10 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(at=WORKERS_AT)
     def note(self, at: int) -> None:
         worker = self.busy(at)
-        for job in worker.consuming.tasks:
-            worker.ledger.hold.note(job, Status.VERIFYING)
+        for job in worker.tasks:
+            worker.notes.note(job, Status.VERIFYING)
         for _ in range(2):
-            self.run(worker.ledger.hold.write_notes())
+            self.run(worker.notes.write())
 
     @precondition(lambda self: self.has_tasks())
     @rule(
@@ -249,14 +243,14 @@ class LedgerMachine(RuleBasedStateMachine):
     )
     def finish(self, at: int, which: int, status: Status) -> None:
         worker = self.busy(at)
-        job = worker.consuming.tasks.pop(which % len(worker.consuming.tasks))
+        job = worker.tasks.pop(which % len(worker.tasks))
         if job.name not in self.accepted:  # forgotten: the result alone is left of it
             job.status = status
             self.run(worker.finish(job))
             self.accepted.add(job.name)
             return
         before = self.record(job.name)
-        is_ours = before.fence == job.fence and before.owner == worker.ledger.hold.worker
+        is_ours = before.fence == job.fence and before.owner == worker.lease.worker
         is_ours |= before.fence < job.fence and before.status not in DEAD
         job.status = status
         written = self.run(worker.finish(job))
@@ -276,18 +270,18 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(at=WORKERS_AT)
     def release(self, at: int) -> None:
         worker = self.workers[at]
-        jobs = [job for job in worker.consuming.tasks if not job.is_watched]
-        worker.consuming.tasks[:] = [job for job in worker.consuming.tasks if job.is_watched]
-        self.run(worker.ledger.hold.release(jobs))
+        jobs = [job for job in worker.tasks if not job.is_watched]
+        worker.tasks[:] = [job for job in worker.tasks if job.is_watched]
+        self.run(worker.claims.release(jobs))
 
     @rule(at=WORKERS_AT)
     def renew(self, at: int) -> None:
-        self.run(self.workers[at].hold.renew())
+        self.run(self.workers[at].lease.renew())
 
     @rule(at=WORKERS_AT)
     def let_the_lease_run_out(self, at: int) -> None:
         """Freeze it: it believes in its lease, and works on as soon as it wakes up."""
-        self.server.zadd(WORKERS, {self.workers[at].hold.worker: 1}, xx=True)
+        self.server.zadd(WORKERS, {self.workers[at].lease.worker: 1}, xx=True)
 
     @rule(at=WORKERS_AT)
     def die(self, at: int) -> None:
@@ -302,7 +296,7 @@ class LedgerMachine(RuleBasedStateMachine):
             ends = self.server.zscore(WORKERS, record.owner or "-")
             if (record.owner is None) == (why == "lost") and (record.owner is None or ends == 0):
                 wire = json.dumps(CancelOrder(ucc="AB123", order_number=number).to_wire())
-                orders = [(number, record.fence, wire)]
+                orders = [PutBack(number, record.fence, wire)]
                 owner = record.owner or "-"
                 call = requeue_call(
                     lane=record.lane, ucc="AB123", owner=owner, orders=orders, why=why, crashes=0, to_end=to_end
@@ -314,7 +308,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def put_back_late(self) -> None:
         name, call = self.looks.pop(0)
         if name in self.accepted:
-            self.server.eval(load_script(call.script).text, len(call.keys), *call.keys, *call.arguments)
+            self.server.eval(call.script.text, len(call.keys), *call.keys, *call.arguments)
 
     @rule()
     def find_the_dead(self) -> None:
@@ -324,7 +318,6 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(at=WORKERS_AT)
     def recover(self, at: int) -> None:
-        self.server.delete(RECOVERY)
         self.run(self.workers[at].recovery.run_pass())
 
     def settle(self) -> None:
@@ -335,13 +328,13 @@ class LedgerMachine(RuleBasedStateMachine):
         self.workers[1].tasks.clear()
         for _ in range(30):
             self.recover(0)
-            self.run(worker.ledger.hold.renew())
+            self.run(worker.lease.renew())
             for lane in LANES:
                 while message := self.server.rpop(lane):
                     self.run(worker.take(message))
                 self.draw(0, lane)
             self.look_at_the_watch_list(0)
-            while worker.consuming.tasks:
+            while worker.tasks:
                 self.finish(0, 0, Status.CANCELLED)
             if not self.unfinished() and not self.leftovers():
                 break
@@ -364,8 +357,8 @@ class LedgerMachine(RuleBasedStateMachine):
             elif record.status is Status.QUEUED:
                 assert record.key in places["queued"] | places["backlogs"], record
             elif record.status in WATCHED:
-                is_parked = (record.text or "").startswith("parked")
-                assert is_parked or record.key in places["watched"], record
+                is_dead_letter = (record.text or "").startswith("dead letter")
+                assert is_dead_letter or record.key in places["watched"], record
             else:
                 assert record.is_final, record
 
@@ -438,9 +431,7 @@ async def test_a_lease_that_many_ask_for_is_lost_once(redis_url):
     """A late answer about the old name must not cost the new one what it took meanwhile."""
     async with redis.asyncio.Redis.from_url(redis_url) as client:
         worker = Worker(client)
-        await worker.ledger.hold.renew()
-        lost: list[str] = []
-        worker.ledger.hold._on_lost = lambda: lost.append(worker.ledger.hold.worker)
-        await client.zadd(WORKERS, {worker.ledger.hold.worker: 0})
-        await asyncio.gather(*(worker.ledger.hold.renew() for _ in range(8)))
-        assert 1 == len(lost)
+        await worker.lease.renew()
+        await client.zadd(WORKERS, {worker.lease.worker: 0})
+        await asyncio.gather(*(worker.lease.renew() for _ in range(8)))
+        assert 1 == len(worker.lost)

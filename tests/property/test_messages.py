@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neo_cancel import CancelOrder, InvalidOrderError, Lane, Variety
-from neo_cancel.ledger import document
+from neo_cancel.enqueue import document
 from neo_cancel.messages import envelope
 
 said = st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=60)

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neo_cancel import CancelOrder, CancelProducer, Status
-from neo_cancel.ledger import enqueue_call, load_script, named_key
+from neo_cancel.enqueue import enqueue_call
+from neo_cancel.keys import named_key
 from neo_cancel.record import OrderRecord, split
 from tests.property.test_ledger_machine import Worker
 from worker.consuming.transport import read
@@ -53,7 +54,7 @@ def test_the_fewest_fields_an_older_producer_ever_sent_are_enough():
 
 
 @pytest.mark.parametrize("version", [0, 2, "1", None])
-def test_another_wire_version_is_parked_not_guessed(version):
+def test_another_wire_version_is_refused_not_guessed(version):
     call = enqueue_call([ORDER], batch=None, ttl_seconds=60)
     message = json.loads(f"{call.arguments[1]}1{call.arguments[2]}")
     assert read(message)[0] is None
@@ -69,16 +70,16 @@ async def test_a_newer_producer_s_fields_live_through_a_whole_life_in_the_ledger
         call = enqueue_call([ORDER], batch=None, ttl_seconds=60)
         *fixed, document = call.arguments
         newer = json.dumps(json.loads(document) | NEWER)
-        await client.eval(load_script("enqueue").text, len(call.keys), *call.keys, *fixed, newer)
+        await client.eval(call.script.text, len(call.keys), *call.keys, *fixed, newer)
         first, second = Worker(client), Worker(client)
         await first.take(await client.rpop("routine"))
-        first.hold.note(first.tasks[0], Status.VERIFYING)
+        first.notes.note(first.tasks[0], Status.VERIFYING)
         for _ in range(2):
-            await first.hold.write_notes()
-        await first.hold.release(first.tasks)
+            await first.notes.write()
+        await first.claims.release(first.tasks)
         await first.take(await client.rpop("routine"))
-        await client.zadd("nc:workers", {first.hold.worker: 1})
-        await second.hold.renew()
+        await client.zadd("nc:workers", {first.lease.worker: 1})
+        await second.lease.renew()
         assert 1 == await second.recovery.run_pass()
         message = json.loads(await client.rpop("routine"))
         assert NEWER.items() <= json.loads(message["body"])[0][0]["orders"][0].items()

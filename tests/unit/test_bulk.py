@@ -7,7 +7,7 @@ from redis.exceptions import NoScriptError, ResponseError
 
 from neo_cancel import BulkStatus, CancelOrder, InvalidOrderError, OrderRecord, Status
 from neo_cancel.bulk import Pending, distinct, slices
-from neo_cancel.ledger import load_script
+from neo_cancel.enqueue import enqueue_script
 from neo_cancel.plan import Plan, Rounds
 
 
@@ -126,7 +126,7 @@ def test_only_what_a_forgetful_server_did_not_run_is_sent_again():
     assert list(calls) == rounds.next_group()
     rounds.take([[0], NoScriptError(), [0]])
     assert [calls[1]] == rounds.next_group()
-    assert [load_script("enqueue")] == rounds.to_load()
+    assert [enqueue_script()] == rounds.to_load()
     rounds.take([[1]])
     assert [] == rounds.next_group()
     assert [[0], [1], [0]] == rounds.replies

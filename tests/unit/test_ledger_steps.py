@@ -6,18 +6,10 @@ import fakeredis
 import pytest
 
 from neo_cancel import CancelOrder
-from neo_cancel.ledger import (
-    RISK_QUEUED,
-    ROUTINE_QUEUED,
-    WORKERS,
-    backlog_key,
-    enqueue_call,
-    front_key,
-    load_script,
-    named_key,
-    requeue_call,
-)
+from neo_cancel.enqueue import enqueue_call
 from neo_cancel.record import OrderRecord
+from worker.ledger.keys import ROUTINE_QUEUED, WORKERS, backlog_key, front_key
+from worker.ledger.steps import PutBack, claim_call, lost_call, requeue_call
 
 
 @pytest.fixture
@@ -30,31 +22,31 @@ def order(number: int = 1, **fields) -> CancelOrder:
     return CancelOrder(ucc="AB123", order_number=f"25101500012345{number}", **fields)
 
 
+def run(server, call):
+    return server.eval(call.script.text, len(call.keys), *call.keys, *call.arguments)
+
+
 def enqueue(server, *orders: CancelOrder) -> list[int]:
-    call = enqueue_call(orders, batch="b1", ttl_seconds=60)
-    return server.eval(load_script("enqueue").text, len(call.keys), *call.keys, *call.arguments)
+    return run(server, enqueue_call(orders, batch="b1", ttl_seconds=60))
 
 
 def claim(server, *names: str, lane: str = "routine", worker: str = "w1", at_most: int = 100) -> list[bytes]:
     server.zadd(WORKERS, {worker: 1})
-    fixed = [f"nc:held:{worker}", RISK_QUEUED, ROUTINE_QUEUED, f"nc:taken:{worker}"]
-    keys = [*fixed, *map(named_key, names)]
-    return server.eval(load_script("claim").text, len(keys), *keys, worker, lane, backlog_key(lane, "AB123"), at_most)
+    return run(server, claim_call(worker, lane, "AB123", names, at_most=at_most))
 
 
 def put_back(server, number: int, *, fence: int = 1, owner: str = "w1", crashes: int = 0, to_end: bool = False) -> int:
     """Put one order back into the routine queue, as recovery does for a dead worker."""
-    orders = [(order(number).order_number, fence, json.dumps(order(number).to_wire()))]
+    orders = [PutBack(order(number).order_number, fence, json.dumps(order(number).to_wire()))]
     call = requeue_call(
         lane="routine", ucc="AB123", owner=owner, orders=orders, why="died", crashes=crashes, to_end=to_end
     )
-    return server.eval(load_script("requeue").text, len(call.keys), *call.keys, *call.arguments)
+    return run(server, call)
 
 
 def lost(server) -> list[bytes]:
     """Name whose message is gone, with no patience for messages on their way."""
-    keys = ["routine", ROUTINE_QUEUED, front_key("routine")]
-    return server.eval(load_script("lost").text, len(keys), *keys, 0, 100)
+    return run(server, lost_call("routine", pickup_ms=0, at_most=100))
 
 
 def waiting(server) -> list[tuple[list[int], int]]:
@@ -201,13 +193,12 @@ def test_what_goes_to_the_end_is_read_last(server):
 def test_a_message_that_was_just_read_is_not_lost(server):
     """Its orders are about to be claimed, although the front has moved beyond them."""
     queued_at(server, 1000, 2000)
-    keys = ["routine", ROUTINE_QUEUED, front_key("routine")]
-    look = load_script("lost").text
+    look = lost_call("routine", pickup_ms=60_000, at_most=100)
     server.rpush(front_key("routine"), "5000 1000")
     server.rpop("routine")
-    assert [] == server.eval(look, len(keys), *keys, 60_000, 100)
+    assert [] == run(server, look)
     server.delete(front_key("routine"))
-    assert [] == server.eval(look, len(keys), *keys, 60_000, 100)
+    assert [] == run(server, look)
     assert [b"AB123:251015000123451"] == lost(server)
 
 

@@ -1,4 +1,4 @@
-"""Celery's Redis transport, with a gate: a message nobody can read is parked instead of ending the worker."""
+"""Celery's Redis transport, with a gate: a message that cannot be read becomes a dead letter instead of ending the worker."""
 
 import base64
 import json
@@ -9,9 +9,8 @@ import orjson
 from kombu.transport import redis as kombu_redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from neo_cancel.ledger import COUNTERS, PARKED, PARKED_KEPT
 from neo_cancel.messages import TASK_NAME, WIRE_VERSION
-from worker.ledger.dead_letter import parked_entry
+from worker.ledger.dead_letter import dead_letter_commands
 
 __all__ = ["GatedDelivery", "GatedSentinelTransport", "GatedTransport", "read"]
 
@@ -78,7 +77,7 @@ def _parsed(body: Any, encoding: Any) -> Any:
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
-        return json.loads(text)  # NaN and huge numbers, which Celery reads: no reason to park an order
+        return json.loads(text)  # NaN and huge numbers, which Celery reads: no reason to refuse an order
 
 
 def _about_body(said: Any) -> str | None:
@@ -92,7 +91,7 @@ def _about_body(said: Any) -> str | None:
 
 
 class _Gate:
-    """Mixed into kombu's channels: reads as they do, parks what would make them raise."""
+    """Mixed into kombu's channels: reads as they do; what would make them raise becomes a dead letter."""
 
     def _connparams(self, asynchronous: bool = False) -> Any:
         # kombu 5.7 raises AttributeError where a task ends after its connection, and Celery takes that for its own end: the
@@ -115,15 +114,14 @@ class _Gate:
             return super()._brpop_read(**options)  # type: ignore[misc]  # pyright: ignore
         except (ValueError, RecursionError) as error:
             text = getattr(error, "doc", None) or repr(getattr(error, "object", b""))
-            self.park(f"message: must be JSON ({type(error).__name__})", text)
+            self.add_dead_letter(f"message: must be JSON ({type(error).__name__})", text)
             return True
 
-    def park(self, reason: str, message: object) -> None:
+    def add_dead_letter(self, reason: str, message: object) -> None:
         """Keep a message aside, counted and visible."""
         with self.conn_or_acquire() as client, client.pipeline() as pipeline:  # type: ignore[attr-defined]  # pyright: ignore
-            pipeline.lpush(PARKED, parked_entry(reason, message))
-            pipeline.ltrim(PARKED, 0, PARKED_KEPT - 1)
-            pipeline.hincrby(COUNTERS, "parked", 1)
+            for command in dead_letter_commands(reason, message):
+                pipeline.execute_command(*command)
             pipeline.execute()
 
 
@@ -140,7 +138,7 @@ class GatedDelivery:
         if queue in ("risk", "routine"):
             complaint, chunk = read(message)
             if complaint is not None:
-                self.channels[0].park(complaint, message)  # type: ignore[attr-defined]  # pyright: ignore
+                self.channels[0].add_dead_letter(complaint, message)  # type: ignore[attr-defined]  # pyright: ignore
                 return
             for begin in self.head_start:
                 begin(message["headers"]["id"], chunk)

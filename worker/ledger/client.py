@@ -1,119 +1,141 @@
-"""The worker's way to the ledger: scripts that run for as long as it takes, the server's clock, and when it began."""
+"""The worker's way to the ledger: scripts that run for as long as it takes, plain commands, and the server's clock."""
 
 import asyncio
-import random
-import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, OutOfMemoryError, ReadOnlyError, RedisError
 from redis.exceptions import TimeoutError as RedisTimeoutError
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_random_exponential
 
-from neo_cancel.ledger import COUNTERS, PARKED, PARKED_KEPT, ScriptCall, load_script
-from worker.ledger.dead_letter import parked_entry
-from worker.observe.log import Log
+from neo_cancel.scripts import ScriptCall
+from worker.ledger.dead_letter import dead_letter_commands
+from worker.ledger.server import Server
+from worker.observe.events import LedgerAway, Publish
 
 if TYPE_CHECKING:
     import redis.asyncio
 
 __all__ = ["LedgerClient"]
 
-_LATER_SECONDS: Final = 2.0
-_INFO_LINE: Final = re.compile(rb"(\w+):([^\r\n]*)")
+_FIRST_PAUSE_SECONDS: Final = 0.1
+_LEAST_PAUSE_SECONDS: Final = 0.05
+_LONGEST_PAUSE_SECONDS: Final = 2.0
+_PUBLISHED_TRIES: Final = (2, 10)
+_PUBLISHED_EVERY: Final = 100
+
+Command = tuple[Any, ...]
+"""A Redis command and its arguments."""
+
+_Answer = TypeVar("_Answer")
 
 
 class LedgerClient:
     """One per process; all methods belong to its event loop.
 
-    `restarted_ms` is when the server began that was reached last: it may have forgotten what it was told before that.
+    `redis` greets each new connection with `server.greet`, or `restarted_ms` stays 0 (see connect_async).
     """
 
-    def __init__(self, redis: "redis.asyncio.Redis", log: Log) -> None:
-        self.redis, self._log = redis, log
-        self.restarted_ms = 0
-        self._server: bytes | None = None
+    def __init__(self, redis: "redis.asyncio.Redis", server: Server, publish: Publish) -> None:
+        self._redis, self._server, self._publish = redis, server, publish
         self._offset = 0.0
-        # Before the first command on every connection: whoever claims after a restart must know of it.
-        redis.connection_pool.connection_kwargs["redis_connect_func"] = self._greet
+
+    @property
+    def restarted_ms(self) -> int:
+        """When the server began that was reached last, in ms: what was written before that may be forgotten."""
+        return self._server.started_ms
 
     def now(self) -> float:
         """Seconds since the epoch by the server's clock, which all workers and records share."""
         return time.time() + self._offset
 
     def learn_time(self, server_ms: int) -> None:
-        """Set the clock by what the server just said."""
+        """Set the clock by a time that the server has just answered."""
         self._offset = server_ms / 1000 - time.time()
 
     async def call(self, call: ScriptCall) -> Any:
-        """Run a script, for as long as it takes. It may run twice: what it did the first time makes the second do nothing."""
+        """Run a script and wait for a server that is away. The script may run twice; the second run then changes nothing."""
 
         async def run() -> Any:
             try:
-                return cast("Any", await self.redis.execute_command(*call.command))  # type: ignore[no-untyped-call]
+                return await self.run(*call.command)
             except NoScriptError:
-                await self.redis.script_load(load_script(call.script).text)
-                return cast("Any", await self.redis.execute_command(*call.command))  # type: ignore[no-untyped-call]
+                await self._redis.script_load(call.script.text)
+                return await self.run(*call.command)
 
         return await self.retry_until_available(run)
 
     async def call_all(self, calls: Sequence[ScriptCall]) -> list[Any]:
-        """Run scripts one after the other, their answers read together; otherwise like `call`."""
+        """Run scripts one after the other and read their answers together; otherwise like `call`."""
 
         async def run() -> list[Any]:
-            async with self.redis.pipeline(transaction=False) as pipeline:
-                for call in calls:
-                    pipeline.execute_command(*call.command)
-                answers = await pipeline.execute(raise_on_error=False)
+            answers = await self._pipelined([call.command for call in calls])
             if any(isinstance(answer, NoScriptError) for answer in answers):
-                for script in {call.script for call in calls}:
-                    await self.redis.script_load(load_script(script).text)
-                return await run()
+                for text in {call.script.text for call in calls}:
+                    await self._redis.script_load(text)
+                answers = await self._pipelined([call.command for call in calls])
             for answer in answers:
                 if isinstance(answer, Exception):
                     raise answer
             return answers
 
-        return cast("list[Any]", await self.retry_until_available(run))
+        return await self.retry_until_available(run)
 
-    async def retry_until_available(self, step: Callable[[], Awaitable[Any]]) -> Any:
-        """Wait for a server that is away, full or read-only: with jitter, for as long as it takes."""
-        tries = 0
-        while True:
-            try:
-                return await step()
-            except NoScriptError:  # forgotten between two commands
-                continue
-            except (RedisError, OSError) as error:
-                if not _may_come_back(error):
-                    raise
-                tries += 1
-                if tries in (1, 10) or tries % 100 == 0:
-                    self._log.error("ledger away", error=type(error).__name__, tries=tries, to_do="check Redis")
-                await asyncio.sleep(min(_LATER_SECONDS, 0.05 * 2 ** min(tries, 6)) * random.uniform(0.5, 1))
+    async def run(self, *command: Any) -> Any:
+        """Run one plain command, once. Raises RedisError where the server is away or refuses."""
+        return cast("Any", await self._redis.execute_command(*command))  # type: ignore[no-untyped-call]
 
-    async def park(self, reason: str, message: object) -> None:
-        """Keep a message that cannot be used aside, counted and visible."""
-        async with self.redis.pipeline(transaction=False) as pipeline:
-            pipeline.lpush(PARKED, parked_entry(reason, message))
-            pipeline.ltrim(PARKED, 0, PARKED_KEPT - 1)
-            pipeline.hincrby(COUNTERS, "parked", 1)
+    async def run_all(self, commands: Sequence[Command]) -> None:
+        """Run plain commands in one step: all of them or none. Raises RedisError like `run`."""
+        async with self._redis.pipeline(transaction=True) as pipeline:
+            for command in commands:
+                pipeline.execute_command(*command)
             await pipeline.execute()
 
-    async def _greet(self, connection: Any) -> None:
-        """Set a new connection up, and find out whether it leads to another server process than the last one."""
-        await connection.on_connect()
-        await connection.send_command("INFO", "server")
-        about = dict(_INFO_LINE.findall(bytes(await connection.read_response(disable_decoding=True))))
-        if about[b"run_id"] != self._server:
-            self._server = about[b"run_id"]
-            started_ms = int(about[b"server_time_usec"]) // 1000 - int(about[b"uptime_in_seconds"]) * 1000
-            self.restarted_ms = max(self.restarted_ms, started_ms)
+    async def retry_until_available(self, step: Callable[[], Awaitable[_Answer]]) -> _Answer:
+        """Repeat a step while the server is away, full or read-only, for as long as it takes: at once, then with jitter."""
+        try:
+            return await step()
+        except Exception as error:
+            if not _may_come_back(error):
+                raise
+        # Only now: to set tenacity up costs as much as a script call.
+        retrying = AsyncRetrying(
+            retry=retry_if_exception(_may_come_back),
+            wait=wait_random_exponential(_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS, min=_LEAST_PAUSE_SECONDS),
+            before_sleep=self._publish_away,
+            sleep=asyncio.sleep,
+        )
+        return await retrying(step)
+
+    async def add_dead_letter(self, reason: str, message: object) -> None:
+        """Keep what cannot be used aside, counted and visible. Raises RedisError where the server is away."""
+        await self.run_all(dead_letter_commands(reason, message))
+
+    async def aclose(self) -> None:
+        """Close the connections; a second call does nothing."""
+        await self._redis.aclose()
+
+    async def _pipelined(self, commands: Sequence[Command]) -> list[Any]:
+        async with self._redis.pipeline(transaction=False) as pipeline:
+            for command in commands:
+                pipeline.execute_command(*command)
+            return await pipeline.execute(raise_on_error=False)
+
+    def _publish_away(self, state: RetryCallState) -> None:
+        tries = state.attempt_number + 1
+        if tries in _PUBLISHED_TRIES or tries % _PUBLISHED_EVERY == 0:
+            error = state.outcome.exception() if state.outcome else None
+            self._publish(LedgerAway(error=type(error).__name__, tries=tries))
 
 
-def _may_come_back(error: Exception) -> bool:
-    if isinstance(error, (RedisConnectionError, RedisTimeoutError, OSError, OutOfMemoryError, ReadOnlyError)):
+def _may_come_back(error: BaseException) -> bool:
+    # A server that forgot a script between two commands learns it at the next try.
+    if isinstance(
+        error, (RedisConnectionError, RedisTimeoutError, OSError, OutOfMemoryError, ReadOnlyError, NoScriptError)
+    ):
         return True
-    # A disk that is full, a replica whose master is away or a master without its replicas: told as plain errors.
-    return str(error).startswith(("MISCONF", "MASTERDOWN", "NOREPLICAS"))
+    # A full disk, a replica without its master and a master without its replicas have no error class of their own.
+    return isinstance(error, RedisError) and str(error).startswith(("MISCONF", "MASTERDOWN", "NOREPLICAS"))

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
-from neo_cancel.ledger import ScriptCall
 from worker.ledger.client import LedgerClient
-from worker.observe.log import Log
+from worker.ledger.steps import pace_call, slow_call
+from worker.observe.events import AccountSlowed, Publish
 
 __all__ = ["SharedRateLimiter"]
 
@@ -12,8 +12,8 @@ __all__ = ["SharedRateLimiter"]
 class SharedRateLimiter:
     """Grants sends. `rate_of` gives an account's order calls per second; 0 means unlimited, and then Redis is not asked."""
 
-    def __init__(self, ledger: LedgerClient, rate_of: Callable[[str], float], log: Log) -> None:
-        self._ledger, self._rate_of, self._log = ledger, rate_of, log
+    def __init__(self, ledger: LedgerClient, rate_of: Callable[[str], float], publish: Publish) -> None:
+        self._ledger, self._rate_of, self._publish = ledger, rate_of, publish
 
     def is_limited(self, ucc: str) -> bool:
         """See RateLimiter."""
@@ -24,13 +24,11 @@ class SharedRateLimiter:
         rate = self._rate_of(ucc)
         if rate <= 0:
             return wanted, 0.0
-        keys = [f"nc:pace:{ucc}", f"nc:pace:{ucc}:risk", f"nc:pace:{ucc}:slow"]
-        call = ScriptCall("pace", keys, [wanted, rate, "risk" if is_risk else "routine"])
-        granted, wait_us = await self._ledger.call(call)
+        granted, wait_us = await self._ledger.call(pace_call(ucc, wanted=wanted, rate=rate, is_risk=is_risk))
         return granted, wait_us / 1e6
 
     async def slow_down(self, ucc: str) -> None:
         """See RateLimiter."""
         if self._rate_of(ucc) > 0:
-            percent = await self._ledger.call(ScriptCall("slow", [f"nc:pace:{ucc}:slow"], []))
-            self._log.info("account slowed down", ucc=ucc, percent_of_rate=percent)
+            percent = await self._ledger.call(slow_call(ucc))
+            self._publish(AccountSlowed(ucc, percent))

@@ -1,82 +1,57 @@
-"""Re-enqueue what lost its worker or its message, and look again at what ended without proof."""
+"""Recovery: orders that lost their worker or their message go back into their queues."""
 
-import asyncio
-from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
-from redis.exceptions import RedisError
-
-from neo_cancel.ledger import COUNTERS, RECOVERY, WORKERS, ScriptCall, front_key, queued_key
 from neo_cancel.messages import Lane
 from worker.ledger.client import LedgerClient
-from worker.ledger.hold import Hold
-from worker.ledger.requeuer import Requeuer
-from worker.observe.log import Log
+from worker.ledger.keys import COUNTERS
+from worker.ledger.lease import Lease
+from worker.ledger.requeuer import NO_OWNER, Requeuer
+from worker.ledger.steps import dead_call, lost_call
+from worker.observe.events import Publish, Recovered
 
 __all__ = ["Recovery"]
 
-AT_ONCE: Final = 5000
+_AT_ONCE: Final = 5000
+_COUNTER: Final = "recovered"
 
 
 class Recovery:
-    """One pass a second over all workers together, whoever gets the lock."""
+    """A pass over all workers and lanes, which one of all workers does at a time.
+
+    `pickup_seconds` is how long a message may be on its way from the queue to a claim.
+    """
 
     def __init__(
-        self,
-        ledger: LedgerClient,
-        hold: Hold,
-        requeuer: Requeuer,
-        *,
-        pass_seconds: float,
-        pickup_seconds: float,
-        log: Log,
+        self, ledger: LedgerClient, lease: Lease, requeuer: Requeuer, *, pickup_seconds: float, publish: Publish
     ) -> None:
-        self._ledger, self._hold, self._requeuer, self._log = ledger, hold, requeuer, log
-        self._pass_seconds, self._pickup_seconds = pass_seconds, pickup_seconds
+        self._ledger, self._lease, self._requeuer = ledger, lease, requeuer
+        self._pickup_seconds, self._publish = pickup_seconds, publish
 
     async def run_pass(self) -> int:
-        """Put back what lost its worker or its message; say how many orders went."""
-        lock_ms = int(self._pass_seconds * 900)
-        if not await self._ledger.redis.set(RECOVERY, self._hold.worker, nx=True, px=lock_ms):
-            return 0
-        recovered = await self._from_dead_workers() if self._hold.may_reap else 0
+        """Put back what lost its worker or its message; answer how many orders went. Raises RedisError."""
+        recovered = await self._from_dead_workers() if self._lease.may_reap else 0
         for lane in Lane:
-            recovered += await self._from_lost_messages(lane)
+            recovered += await self._from_lost_messages(str(lane))
         if recovered:
-            await self._ledger.redis.hincrby(COUNTERS, "recovered", recovered)  # pyright: ignore[reportGeneralTypeIssues]
+            await self._ledger.run("HINCRBY", COUNTERS, _COUNTER, recovered)
         return recovered
 
     async def _from_dead_workers(self) -> int:
         recovered = 0
-        while True:
-            answer: list[bytes] = await self._ledger.call(ScriptCall("dead", [WORKERS], [AT_ONCE]))
-            if not answer:
-                return recovered
+        while answer := await self._ledger.call(dead_call(at_most=_AT_ONCE)):
             owner, names = answer[0].decode(), [part.decode() for part in answer[2:]]
             if names:
                 moved = await self._requeuer.requeue(owner, names, why="died", suspects=int(answer[1]))
                 recovered += moved
-                self._log.info("orders of a dead worker put back", worker=owner, orders=moved)
+                self._publish(Recovered("died", moved, worker=owner))
+        return recovered
 
     async def _from_lost_messages(self, lane: str) -> int:
-        keys = [str(lane), queued_key(lane), front_key(lane)]
-        answer: Any = await self._ledger.call(ScriptCall("lost", keys, [int(self._pickup_seconds * 1000), AT_ONCE]))
-        if not answer:
+        call = lost_call(lane, pickup_ms=int(self._pickup_seconds * 1000), at_most=_AT_ONCE)
+        names: Any = await self._ledger.call(call)
+        if not names:
             return 0
-        moved = await self._requeuer.requeue("-", [name.decode() for name in answer], why="lost")
-        self._log.info("orders without a message put back", lane=str(lane), orders=moved)
+        moved = await self._requeuer.requeue(NO_OWNER, [name.decode() for name in names], why="lost")
+        self._publish(Recovered("lost", moved, lane=lane))
         return moved
-
-
-async def every(seconds: float, what: Callable[[], Awaitable[object]], log: Log) -> None:
-    """Do something again and again; an error is logged, and the next time comes."""
-    while True:
-        try:
-            await what()
-        except (RedisError, OSError) as error:
-            log.error(
-                "ledger away", error=type(error).__name__, doing=getattr(what, "__name__", ""), to_do="check Redis"
-            )
-        except Exception as error:  # noqa: BLE001 (a worker without heartbeat or recovery is no worker)
-            log.error("internal error", error=repr(error), doing=getattr(what, "__name__", ""), to_do="report it")
-        await asyncio.sleep(seconds)

@@ -1,112 +1,126 @@
 """Orders go back into their queues: their worker died or let go, or their message is gone."""
 
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
 
-from neo_cancel.bulk import keys_of
-from neo_cancel.ledger import (
-    EVENTS,
-    EVENTS_KEPT,
-    RISK_QUEUED,
-    ROUTINE_QUEUED,
-    WATCH,
-    ScriptCall,
-    held_key,
-    order_key,
-    requeue_call,
-)
 from neo_cancel.messages import CHUNK_SIZE
 from neo_cancel.record import Status
+from neo_cancel.scripts import ScriptCall
 from worker.ledger.client import LedgerClient
-from worker.observe.log import Log
+from worker.ledger.keys import RISK_QUEUED, ROUTINE_QUEUED, held_key, named_key, order_key
+from worker.ledger.steps import Entry, PutBack, forget_call, record_call, requeue_call
+from worker.observe.events import PoisonRemoved, Publish, Refused
 from worker.orders.job import Job
 
-__all__ = ["MOST_CRASHES", "Requeuer"]
+__all__ = ["MOST_CRASHES", "NO_OWNER", "Requeuer"]
 
 MOST_CRASHES: Final = 3
-_AT_ONCE: Final = 20
+NO_OWNER: Final = "-"
+_CALLS_AT_ONCE: Final = 20
 
 
 class Requeuer:
-    """Whose orders they were, it is told. `ttl_seconds` is how long the records live that it ends."""
+    """Puts orders back, and takes care of those that cannot go back.
 
-    def __init__(self, ledger: LedgerClient, *, ttl_seconds: int, log: Log) -> None:
-        self._ledger, self._ttl_seconds, self._log = ledger, ttl_seconds, log
+    `ttl_seconds` is how long the records live that it ends.
+    """
+
+    def __init__(self, ledger: LedgerClient, *, ttl_seconds: int, publish: Publish) -> None:
+        self._ledger, self._ttl_seconds, self._publish = ledger, ttl_seconds, publish
 
     async def requeue(self, owner: str, names: Sequence[str], *, why: str, suspects: int = 0) -> int:
-        """Put orders that `owner` held ("-" for nobody) back into their queues; say how many went.
+        """Put orders that `owner` held (NO_OWNER: no worker did) back into their queues; answer how many went.
 
         `why` is died, released or lost. The first `suspects` names may have killed their worker. Orders go to the front,
         suspects behind the others. An order that was suspected twice comes back in a message of its own and at the end:
-        if there are many like it, they must not kill one worker after the other before anybody else had a turn. One
-        suspected three times does not come back.
+        if there are many like it, they must not kill one worker after the other while all others wait. One suspected
+        three times does not come back. Called twice, it does nothing for what has moved on meanwhile.
         """
-        values: Any = await self._ledger.redis.mget(keys_of(names)) if names else []
-        groups: dict[tuple[str, str, int, str], list[tuple[str, int, str]]] = {}
-        poison: list[Job] = []
-        gone: list[str] = []
+        values: Any = await self._ledger.run("MGET", *map(named_key, names)) if names else []
+        sorting = _Sorting()
         for at, (name, value) in enumerate(zip(names, values, strict=True)):
-            if value is None:
-                gone.append(name)
-                continue
-            try:
-                job = Job.decode(value)
-            except (ValueError, KeyError, TypeError) as error:
-                await self._put_aside(owner, name, value, error)
-                continue
-            crashes = int(at < suspects)
-            if crashes and job.crashes + 1 >= MOST_CRASHES:
-                poison.append(job)
-                continue
-            alone = name if job.crashes + crashes >= MOST_CRASHES - 1 else ""
-            document = value.split(b" ", 6)[6].decode()
-            groups.setdefault((job.lane, job.ucc, crashes, alone), []).append((job.order_number, job.fence, document))
-        await self._park_poison(owner, poison)
-        if gone:
-            await self._ledger.call(ScriptCall("forget", [held_key(owner), RISK_QUEUED, ROUTINE_QUEUED], gone))
-        # Each goes in front of the one before.
-        calls = [
-            requeue_call(
-                lane=lane,
-                ucc=ucc,
-                owner=owner,
-                orders=group[at : at + CHUNK_SIZE],
-                why=why,
-                crashes=crashes,
-                to_end=bool(alone),
-            )
-            for (lane, ucc, crashes, alone), group in sorted(groups.items(), key=lambda group: -group[0][2])
-            for at in range(0, len(group), CHUNK_SIZE)
-        ]
+            sorting.add(name, value, is_suspect=at < suspects)
+        for name, value, error in sorting.unreadable:
+            await self._refuse(owner, name, value, error)
+        for job in sorting.poison:
+            await self._end_poison(owner, job)
+        if sorting.gone:
+            await self._ledger.call(forget_call(owner, sorting.gone))
+        calls = list(sorting.calls(owner, why))
         moved = 0
-        # In a worker that is busy each answer is waited for longer than the server needs for it.
-        for at in range(0, len(calls), _AT_ONCE):
-            moved += sum(await self._ledger.call_all(calls[at : at + _AT_ONCE]))
+        # In a busy worker each answer is waited for longer than the server needs for it.
+        for at in range(0, len(calls), _CALLS_AT_ONCE):
+            moved += sum(await self._ledger.call_all(calls[at : at + _CALLS_AT_ONCE]))
         return moved
 
-    async def _park_poison(self, owner: str, jobs: Sequence[Job]) -> None:
-        """End orders that keep killing workers: unknown, not watched, and told to somebody."""
-        for job in jobs:
-            job.status = Status.UNKNOWN
-            job.crashes += 1
-            job.doubt()
-            job.update(
-                text=f"parked: {job.crashes} workers died when they took it",
-                waiting_for=None,
-                final_at=self._ledger.now(),
-            )
-            arguments: list[Any] = [owner, self._ttl_seconds, EVENTS_KEPT, job.fence, job.encode(None), ""]
-            key = order_key(job.ucc, job.order_number)
-            await self._ledger.call(ScriptCall("record", [held_key(owner), EVENTS, WATCH, key], arguments))
-            await self._ledger.park(job.document["text"], job.document)
-            self._log.error(
-                "order parked: it kills workers", order=job.name, crashes=job.crashes, to_do="check it with the broker"
-            )
+    async def _end_poison(self, owner: str, job: Job) -> None:
+        """End an order that keeps killing workers: unknown, not watched, a dead letter."""
+        job.status = Status.UNKNOWN
+        job.crashes += 1
+        job.doubt()
+        reason = f"dead letter: {job.crashes} workers died when they took it"
+        job.update(text=reason, waiting_for=None, final_at=self._ledger.now())
+        entry = Entry(order_key(job.ucc, job.order_number), job.fence, job.encode(None))
+        await self._ledger.call(record_call(owner, [entry], ttl_seconds=self._ttl_seconds))
+        await self._ledger.add_dead_letter(reason, job.document)
+        self._publish(PoisonRemoved(job.name, job.crashes))
 
-    async def _put_aside(self, owner: str, name: str, value: bytes, error: Exception) -> None:
-        """Park a record that cannot be read: it must not hold up the others."""
-        await self._ledger.park(f"record of {name}: cannot be read ({error!r})", value.decode(errors="replace"))
-        await self._ledger.redis.srem(held_key(owner), name)  # pyright: ignore[reportGeneralTypeIssues]
-        await self._ledger.redis.zrem(RISK_QUEUED, name)
-        await self._ledger.redis.zrem(ROUTINE_QUEUED, name)
-        self._log.error("record put aside: it cannot be read", order=name, to_do="see the parked messages")
+    async def _refuse(self, owner: str, name: str, value: bytes, error: Exception) -> None:
+        """Make a record that cannot be read a dead letter: it must not hold up the others."""
+        reason = f"record of {name}: cannot be read ({error!r})"
+        await self._ledger.add_dead_letter(reason, value.decode(errors="replace"))
+        places = [("SREM", held_key(owner)), ("ZREM", RISK_QUEUED), ("ZREM", ROUTINE_QUEUED)]
+        await self._ledger.run_all([(*place, name) for place in places])
+        self._publish(Refused(reason, order=name))
+
+
+class _Group(NamedTuple):
+    """Orders that go back together. `alone` is the name of an order that gets a message of its own, else empty."""
+
+    lane: str
+    ucc: str
+    crashes: int
+    alone: str
+
+
+@dataclass(slots=True)
+class _Sorting:
+    """What is to be done with each order. Pure; `gone` are names without a record."""
+
+    groups: dict[_Group, list[PutBack]] = field(default_factory=dict[_Group, list[PutBack]])
+    poison: list[Job] = field(default_factory=list[Job])
+    gone: list[str] = field(default_factory=list[str])
+    unreadable: list[tuple[str, bytes, Exception]] = field(default_factory=list[tuple[str, bytes, Exception]])
+
+    def add(self, name: str, value: bytes | None, *, is_suspect: bool) -> None:
+        """Sort one order by its record, which is None where it has gone."""
+        if value is None:
+            self.gone.append(name)
+            return
+        try:
+            job = Job.decode(value)
+        except (ValueError, KeyError, TypeError) as error:
+            self.unreadable.append((name, value, error))
+            return
+        crashes = job.crashes + is_suspect
+        if is_suspect and crashes >= MOST_CRASHES:
+            self.poison.append(job)
+            return
+        group = _Group(job.lane, job.ucc, int(is_suspect), name if crashes >= MOST_CRASHES - 1 else "")
+        document = value.split(b" ", 6)[6].decode()
+        self.groups.setdefault(group, []).append(PutBack(job.order_number, job.fence, document))
+
+    def calls(self, owner: str, why: str) -> Iterator[ScriptCall]:
+        """Make the calls, in this order: each message goes in front of the one before, so suspects come first."""
+        for group, orders in sorted(self.groups.items(), key=lambda item: -item[0].crashes):
+            for at in range(0, len(orders), CHUNK_SIZE):
+                yield requeue_call(
+                    lane=group.lane,
+                    ucc=group.ucc,
+                    owner=owner,
+                    orders=orders[at : at + CHUNK_SIZE],
+                    why=why,
+                    crashes=group.crashes,
+                    to_end=bool(group.alone),
+                )

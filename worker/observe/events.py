@@ -18,6 +18,7 @@ __all__ = [
     "LeaseLost",
     "LeaseTaken",
     "LedgerAway",
+    "PoisonRemoved",
     "Publish",
     "Recovered",
     "Refused",
@@ -125,6 +126,14 @@ class LedgerAway(Event):
     doing: str | None = None
     tries: int | None = None
     orders: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PoisonRemoved(Event):
+    """So many workers died when they took an order: it ended `unknown`, is watched no more, and became a dead letter."""
+
+    order: str
+    crashes: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from typing import Final, cast
 
 from config.settings import Settings
 from neo_cancel.connection import connect
-from neo_cancel.ledger import WORKERS
+from worker.ledger.keys import WORKERS
 from worker.ops.ping import Pinger
 from worker.ops.process import Child
 

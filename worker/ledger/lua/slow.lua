@@ -2,12 +2,11 @@
 --
 -- KEYS[1]  what slows the account: factor, since            hash
 -- Answers the factor in percent. Complaints within half a second count once: they answer the same burst.
-local time = redis.call('TIME')
-local now = time[1] * 1000000 + time[2]
-local factor, since = unpack(redis.call('HMGET', KEYS[1], 'factor', 'since'))
+local slow, now = KEYS[1], now_us()
+local factor, since = unpack(redis.call('HMGET', slow, 'factor', 'since'))
 local current = factor and math.min(1, factor + (now - since) / 10000000) or 1
 if since and now - since < 500000 then return math.floor(current * 100) end
 current = math.max(current / 2, 0.0625)
-redis.call('HSET', KEYS[1], 'factor', current, 'since', string.format('%d', now))
-redis.call('EXPIRE', KEYS[1], 60)
+redis.call('HSET', slow, 'factor', current, 'since', string.format('%d', now))
+redis.call('EXPIRE', slow, 60)
 return math.floor(current * 100)

@@ -11,10 +11,11 @@
 -- A window alone would let a routine bulk spend a whole second's sends at once and keep a risk cancel waiting for the next
 -- second, so routine sends are spaced evenly and only risk sends may follow each other at once. Both are a little longer
 -- than they need be: a send that the network delays and a next one that it does not must not meet in one second.
-local time = redis.call('TIME')
-local now = time[1] * 1000000 + time[2]
+local sends, risk_waits, slow = unpack(KEYS)
+local wanted, is_risk = tonumber(ARGV[1]), ARGV[3] == 'risk'
+local now = now_us()
 local rate = tonumber(ARGV[2])
-local factor, since = unpack(redis.call('HMGET', KEYS[3], 'factor', 'since'))
+local factor, since = unpack(redis.call('HMGET', slow, 'factor', 'since'))
 if factor then
   -- Multiplicative decrease when the broker complained, additive increase since: a tenth of the rate every second.
   rate = rate * math.min(1, factor + (now - since) / 10000000)
@@ -23,29 +24,29 @@ local most = math.max(1, math.floor(rate))
 local window = most / rate * 1030000
 local interval = 1030000 / rate
 local granted, wait = 0, 0
-if ARGV[3] ~= 'risk' and redis.call('EXISTS', KEYS[2]) == 1 then return {0, interval} end
-while granted < tonumber(ARGV[1]) do
-  local newest, oldest = redis.call('LINDEX', KEYS[1], 0), redis.call('LINDEX', KEYS[1], most - 1)
+if not is_risk and redis.call('EXISTS', risk_waits) == 1 then return {0, interval} end
+while granted < wanted do
+  local newest, oldest = redis.call('LINDEX', sends, 0), redis.call('LINDEX', sends, most - 1)
   wait = oldest and oldest + window - now or 0
   local slot = now
-  if ARGV[3] ~= 'risk' and newest then
+  if not is_risk and newest then
     -- A slot taken a little late does not push the next one back.
     wait = math.max(wait, newest + interval - now)
     slot = math.max(newest + interval, now - 10000)
   end
   if wait > 0 then break end
-  redis.call('LPUSH', KEYS[1], string.format('%d', slot))
+  redis.call('LPUSH', sends, string.format('%d', slot))
   granted = granted + 1
 end
 if granted > 0 then
-  redis.call('LTRIM', KEYS[1], 0, most - 1)
-  redis.call('EXPIRE', KEYS[1], math.ceil(window / 1000000) + 2)
+  redis.call('LTRIM', sends, 0, most - 1)
+  redis.call('EXPIRE', sends, math.ceil(window / 1000000) + 2)
 end
-if ARGV[3] == 'risk' then
-  if granted < tonumber(ARGV[1]) then
-    redis.call('SET', KEYS[2], 1, 'PX', math.ceil(wait / 1000) + 200)
+if is_risk then
+  if granted < wanted then
+    redis.call('SET', risk_waits, 1, 'PX', math.ceil(wait / 1000) + 200)
   else
-    redis.call('DEL', KEYS[2])
+    redis.call('DEL', risk_waits)
   end
 end
 return {granted, math.ceil(math.max(wait, 0))}

@@ -1,0 +1,59 @@
+-- What the scripts share. neo_cancel/scripts.py puts it in front of each of them, behind the sets of statuses that it writes from
+-- record.py: DEAD, WORKING and WATCHABLE.
+--
+-- A record is "status fence owner accepted_ms maybe_sent crashes {document}". The owner is '-' where no worker holds the order.
+-- KEYS name every key that a script knows beforehand. Of keys that it finds out about, ARGV has what stands in front of the name.
+
+-- For how long a fresh backlog is left to the worker that its message wakes, ms.
+local UNATTENDED_MS = 3000
+
+-- The server's clock in microseconds.
+local function now_us()
+  local time = redis.call('TIME')
+  return time[1] * 1000000 + time[2]
+end
+
+-- The server's clock in milliseconds.
+local function now_ms()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+-- Take a record apart: its six words and its document; nothing without a record.
+local function parse(record)
+  return string.match(record or '', '^(%S+) (%d+) (%S+) (%d+) (%d) (%d+) (.*)$')
+end
+
+-- Take only the first three words off a record, which is quicker: status, fence, owner and the rest; nothing without a record.
+local function split(record)
+  return string.match(record or '', '^(%S+) (%d+) (%S+) (.*)$')
+end
+
+-- Write a record for a worker that takes the order: every claim raises the fence.
+local function claimed(status, fence, worker, rest)
+  return status .. ' ' .. (fence + 1) .. ' ' .. worker .. ' ' .. rest
+end
+
+-- A worker without a lease takes nothing: its lease ran out, and no recovery would miss what it took.
+local function has_lease(workers, worker)
+  return tonumber(redis.call('ZSCORE', workers, worker) or '0') ~= 0
+end
+
+-- Two deaths point at such an order. It comes back alone, and is a suspect only when its turn has come.
+local function is_doubted(crashes)
+  return crashes ~= '0' and crashes ~= '1'
+end
+
+-- Remember what a worker took: these orders are the suspects if it dies now.
+local function mark_suspects(taken, names)
+  if #names > 0 then
+    redis.call('RPUSH', taken, unpack(names))
+    redis.call('EXPIRE', taken, 60)
+  end
+end
+
+-- Tell the worker that holds an order that it became urgent.
+local function escalate(urgent, name)
+  redis.call('RPUSH', urgent, name)
+  redis.call('EXPIRE', urgent, 60)
+end

@@ -1,0 +1,139 @@
+"""Claims: orders that this worker takes from the ledger, and those that it gives back."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Final
+
+from neo_cancel.enqueue import enqueue_call
+from neo_cancel.messages import CancelOrder, Lane
+from neo_cancel.record import Status
+from worker.ledger.client import LedgerClient
+from worker.ledger.held import Held
+from worker.ledger.keys import BACKLOGS, TAKEN_SECONDS, backlog_key, taken_key
+from worker.ledger.lease import Lease
+from worker.ledger.records import WRITE_AT_MOST, Records
+from worker.ledger.requeuer import Requeuer
+from worker.ledger.steps import claim_call, draw_call, orphans_call, watch_call
+from worker.ledger.writer import Writer
+from worker.orders.job import Job
+
+__all__ = ["Claims"]
+
+_ENDED: Final = b""
+_MISSING: Final = b"missing"
+
+
+class Claims:
+    """One per process; all methods belong to its event loop. What is taken is in `held` until it is written or given back.
+
+    `ttl_seconds` is how long records live that are written here, for orders that came without one.
+    """
+
+    def __init__(
+        self,
+        ledger: LedgerClient,
+        lease: Lease,
+        held: Held,
+        *,
+        records: Records,
+        writer: Writer,
+        requeuer: Requeuer,
+        ttl_seconds: int,
+    ) -> None:
+        self._ledger, self._lease, self._held = ledger, lease, held
+        self._records, self._writer, self._requeuer = records, writer, requeuer
+        self._ttl_seconds = ttl_seconds
+        self._has_suspects = False
+
+    @property
+    def _attended_ms(self) -> int:
+        return int(self._lease.seconds * 1000)
+
+    async def claim(self, lane: str, orders: Sequence[CancelOrder], *, at_most: int) -> list[Job]:
+        """Take the orders of one account that no worker holds. An order that the ledger does not know is written first.
+
+        An order sent by hand has no record yet: writing it calls a worker again, so it is not claimed here.
+        Orders beyond `at_most` go into the account's backlog, except those that may have been sent: looking at them uses no
+        turn and is the soonest way to learn what became of them. With `NOTHING` all of them go there.
+        """
+        ucc = orders[0].ucc
+        names = [f"{ucc}:{order.order_number}" for order in orders]
+        answers = await self._lease.take(lambda worker: claim_call(worker, lane, ucc, names, at_most=at_most))
+        missing = [order for order, answer in zip(orders, answers, strict=True) if answer == _MISSING]
+        if missing:
+            # The queue that the message lay in decides: its orders need not name their lane.
+            ours = [replace(order, lane=lane) for order in missing]
+            await self._ledger.call(enqueue_call(ours, batch=None, ttl_seconds=self._ttl_seconds))
+        jobs = [Job.decode(answer) for answer in answers if answer not in (_ENDED, _MISSING)]
+        return [self._take(job, lane) for job in jobs if self._is_news(job)]
+
+    async def draw(self, backlog: str, at_most: int) -> tuple[int, list[Job]]:
+        """Take orders from a backlog, named by its key: how many are left there, and what was taken."""
+        left, *values = await self._lease.take(
+            lambda worker: draw_call(worker, backlog, at_most=at_most, attended_ms=self._attended_ms)
+        )
+        lane = Lane.RISK if backlog.startswith(backlog_key(Lane.RISK, "")) else Lane.ROUTINE
+        return left, [self._take(Job.decode(value), lane) for value in values]
+
+    async def claim_watched(self, at_most: int) -> list[Job]:
+        """Take orders from the watch list that are due."""
+        values = await self._lease.take(lambda worker: watch_call(worker, at_most=at_most))
+        jobs = [self._take(Job.decode(value)) for value in values]
+        for job in jobs:
+            job.is_watched = True
+        return jobs
+
+    async def adopt_backlog(self, lanes: Iterable[str]) -> str | None:
+        """Take over a backlog of one of these lanes that no worker works on any more: its key, None where there is none."""
+        found = await self._ledger.call(orphans_call(lanes, attended_ms=self._attended_ms))
+        return found.decode() if found else None
+
+    async def leave_backlogs(self, backlogs: Iterable[str]) -> None:
+        """Mark backlogs that this worker stops working on, so that another one adopts them at once. Raises RedisError."""
+        if scores := [word for backlog in backlogs for word in (0, backlog)]:
+            await self._ledger.run("ZADD", BACKLOGS, "XX", *scores)
+
+    async def clear_suspects(self) -> None:
+        """Clear the orders taken so far of suspicion: they did not kill this worker. Raises RedisError."""
+        if self._has_suspects:
+            self._has_suspects = False
+            await self._ledger.run("DEL", taken_key(self._lease.worker))
+
+    async def suspect(self, job: Job) -> None:
+        """Make this order the only suspect if the worker dies now. Waits for a server that is away."""
+        taken = taken_key(self._lease.worker)
+        commands = (("DEL", taken), ("RPUSH", taken, job.name), ("EXPIRE", taken, TAKEN_SECONDS))
+        await self._ledger.retry_until_available(partial(self._ledger.run_all, commands))
+
+    async def release(self, jobs: Iterable[Job]) -> None:
+        """Give orders back unfinished, with what is known of them, so that another worker goes on at once.
+
+        Final statuses that are being written are written first: their orders are not let go a second time.
+        """
+        await self._writer.flush()
+        worker, held = self._lease.worker, [job for job in jobs if self._held.holds(job)]
+        for job in held:
+            job.status = Status.WAITING
+            job.document["waiting_for"] = "worker"
+        for at in range(0, len(held), WRITE_AT_MOST):
+            await self._records.write_progress(held[at : at + WRITE_AT_MOST])
+        await self._requeuer.requeue(worker, [job.name for job in held], why="released")
+        for job in held:
+            self._held.let_go(job)
+
+    def _is_news(self, job: Job) -> bool:
+        # A message that comes twice finds its orders held here already. They are new where the first answer was lost, or where a
+        # producer asked again while the order was watched.
+        mine = self._held.get(job.name)
+        return mine is None or mine.fence < job.fence
+
+    def _take(self, job: Job, lane: str = Lane.ROUTINE) -> Job:
+        if job.enqueued_ms < self._ledger.restarted_ms:
+            # The server may have lost the note that a cancel was sent.
+            job.doubt()
+        if lane == Lane.RISK:
+            job.lane = job.document["lane"] = Lane.RISK.value
+        self._held.add(job)
+        self._has_suspects = True
+        return job

@@ -1,0 +1,129 @@
+"""Every key in Redis: its name, its type, how long it lives, and what may touch it.
+
+key                       type        lives              holds
+nc:order:UCC:NUMBER       string      time to live       "status fence owner accepted_ms maybe_sent crashes {document}"
+nc:batch:ID               list        time to live       UCC:NUMBER of every order of a bulk
+risk, routine             list        permanent          Celery's queues, one list per lane
+nc:queued:LANE            sorted set  permanent          orders that wait in that queue, by their message's time
+nc:workers                sorted set  permanent          workers by the end of their lease
+nc:held:WORKER            set         while work goes on what a worker holds; emptied by its work or by recovery
+nc:urgent:WORKER          list        60 s               orders held by that worker that became urgent
+nc:taken:WORKER           list        60 s               what a worker took since it last cleared its suspects
+nc:backlog:LANE:UCC       list        time to live       orders of an account beyond what its workers take at once
+nc:backlogs               sorted set  permanent          backlogs by when another worker takes them over
+nc:front:LANE             list        60 s               how far that queue was worked off at recovery's latest looks
+nc:leader:JOB             string      under its period   a worker has begun the job in this period, for all workers
+nc:watch                  sorted set  permanent          orders that ended while they may still work, by their next look
+nc:events                 stream      about 20,000       "ended": lines of "UCC:NUMBER status"
+nc:dead_letters           list        about 10,000       messages, orders and records that cannot be used, with the reason
+nc:counters               hash        permanent          what happened how often, over all workers
+nc:pace:UCC               list        seconds            when an account sent, over all workers
+nc:pace:UCC:risk          string      under 2 s          a risk cancel of the account waits for its turn
+nc:pace:UCC:slow          hash        60 s               how much the broker's complaints slow the account
+
+Names that a producer uses, too, come from neo_cancel.keys; no other module writes a name. Every step that must be atomic is one
+Lua script, its keys and arguments explained at its head: `neo_cancel/lua` holds the producer's, `lua` beside this file the
+workers'. A record is read by OrderRecord.decode and written by scripts only, which look at nothing but the six words before
+its JSON document.
+"""
+
+from typing import Final
+
+from neo_cancel.keys import (
+    BACKLOGS,
+    EVENTS,
+    ORDER_PREFIX,
+    URGENT_PREFIX,
+    WATCH,
+    backlog_key,
+    named_key,
+    order_key,
+    queued_key,
+)
+from neo_cancel.messages import Lane
+
+__all__ = [
+    "BACKLOGS",
+    "COUNTERS",
+    "DEAD_LETTERS",
+    "DEAD_LETTERS_KEPT",
+    "EVENTS",
+    "EVENTS_KEPT",
+    "HELD_PREFIX",
+    "ORDER_PREFIX",
+    "PERMANENT",
+    "RISK_QUEUED",
+    "ROUTINE_QUEUED",
+    "TAKEN_PREFIX",
+    "TAKEN_SECONDS",
+    "URGENT_PREFIX",
+    "WATCH",
+    "WORKERS",
+    "backlog_key",
+    "front_key",
+    "held_key",
+    "leader_key",
+    "named_key",
+    "order_key",
+    "pace_key",
+    "queued_key",
+    "risk_waits_key",
+    "slow_key",
+    "taken_key",
+    "urgent_key",
+]
+
+EVENTS_KEPT: Final = 20_000
+DEAD_LETTERS_KEPT: Final = 10_000
+
+WORKERS: Final = "nc:workers"
+DEAD_LETTERS: Final = "nc:dead_letters"
+COUNTERS: Final = "nc:counters"
+HELD_PREFIX: Final = "nc:held:"
+TAKEN_PREFIX: Final = "nc:taken:"
+TAKEN_SECONDS: Final = 60
+RISK_QUEUED: Final = queued_key(Lane.RISK)
+ROUTINE_QUEUED: Final = queued_key(Lane.ROUTINE)
+
+PERMANENT: Final = (*Lane, WORKERS, WATCH, EVENTS, DEAD_LETTERS, COUNTERS, BACKLOGS, RISK_QUEUED, ROUTINE_QUEUED)
+"""Keys that never expire, by design; everything else has a time to live or is emptied by the work itself."""
+
+
+def front_key(lane: str) -> str:
+    """Name how far a lane's queue was worked off lately."""
+    return f"nc:front:{lane}"
+
+
+def held_key(worker: str) -> str:
+    """Name what a worker holds."""
+    return f"{HELD_PREFIX}{worker}"
+
+
+def leader_key(job: str) -> str:
+    """Name that a job, which one worker does for all, was begun in this period."""
+    return f"nc:leader:{job}"
+
+
+def urgent_key(worker: str) -> str:
+    """Name what became urgent while a worker held it."""
+    return f"{URGENT_PREFIX}{worker}"
+
+
+def taken_key(worker: str) -> str:
+    """Name what a worker took since it last cleared its suspects."""
+    return f"{TAKEN_PREFIX}{worker}"
+
+
+def pace_key(ucc: str) -> str:
+    """Name when an account sent lately."""
+    return f"nc:pace:{ucc}"
+
+
+def risk_waits_key(ucc: str) -> str:
+    """Name that a risk cancel of an account waits for its turn."""
+    return f"nc:pace:{ucc}:risk"
+
+
+def slow_key(ucc: str) -> str:
+    """Name how much an account is slowed down."""
+    return f"nc:pace:{ucc}:slow"

@@ -1,0 +1,160 @@
+"""The workers' atomic steps in the ledger: a function for each Lua script, whose head explains keys, arguments and answer."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from neo_cancel.messages import envelope
+from neo_cancel.scripts import ScriptCall, load_script
+from worker.ledger.keys import (
+    BACKLOGS,
+    EVENTS,
+    EVENTS_KEPT,
+    HELD_PREFIX,
+    ORDER_PREFIX,
+    RISK_QUEUED,
+    ROUTINE_QUEUED,
+    TAKEN_PREFIX,
+    URGENT_PREFIX,
+    WATCH,
+    WORKERS,
+    backlog_key,
+    front_key,
+    held_key,
+    named_key,
+    order_key,
+    pace_key,
+    queued_key,
+    risk_waits_key,
+    slow_key,
+    taken_key,
+    urgent_key,
+)
+
+__all__ = [
+    "NOTHING",
+    "Entry",
+    "PutBack",
+    "claim_call",
+    "dead_call",
+    "draw_call",
+    "forget_call",
+    "lost_call",
+    "orphans_call",
+    "pace_call",
+    "record_call",
+    "renew_call",
+    "requeue_call",
+    "slow_call",
+    "watch_call",
+]
+
+NOTHING = -1
+"""Claim at most this: not even what may have been sent already."""
+
+
+class Entry(NamedTuple):
+    """One record to write: its key, the fence it must still have, its text, and its next look in ms (None: no look)."""
+
+    key: str
+    fence: int
+    text: bytes | str
+    look_ms: int | None = None
+
+
+class PutBack(NamedTuple):
+    """One order to put back: its number, the fence its record must still have, and its JSON document."""
+
+    order_number: str
+    fence: int
+    document: str
+
+
+def _call(script: str, keys: Sequence[str], arguments: Sequence[Any]) -> ScriptCall:
+    return ScriptCall(load_script("worker.ledger", script), keys, arguments)
+
+
+def _hands(worker: str) -> list[str]:
+    """Name what every step that takes orders reads and writes about the worker."""
+    return [WORKERS, held_key(worker), taken_key(worker)]
+
+
+def renew_call(worker: str, *, lease_ms: int, is_first: bool) -> ScriptCall:
+    """Keep a worker's lease, or take the first one."""
+    keys = [*_hands(worker), urgent_key(worker)]
+    return _call("renew", keys, [worker, lease_ms, int(is_first)])
+
+
+def claim_call(worker: str, lane: str, ucc: str, names: Iterable[str], *, at_most: int) -> ScriptCall:
+    """Take orders of one account, named UCC:ORDER_NUMBER; what is more than `at_most` goes into its backlog."""
+    keys = [*_hands(worker), RISK_QUEUED, ROUTINE_QUEUED, BACKLOGS, backlog_key(lane, ucc), *map(named_key, names)]
+    return _call("claim", keys, [worker, lane, at_most, ORDER_PREFIX, URGENT_PREFIX])
+
+
+def draw_call(worker: str, backlog: str, *, at_most: int, attended_ms: int) -> ScriptCall:
+    """Take orders from a backlog, and mark it as being worked on for `attended_ms`."""
+    keys = [*_hands(worker), RISK_QUEUED, ROUTINE_QUEUED, BACKLOGS, backlog]
+    return _call("draw", keys, [worker, at_most, attended_ms, ORDER_PREFIX])
+
+
+def watch_call(worker: str, *, at_most: int) -> ScriptCall:
+    """Take orders from the watch list whose next look is due."""
+    return _call("watch", [*_hands(worker), WATCH], [worker, at_most, ORDER_PREFIX])
+
+
+def orphans_call(lanes: Iterable[str], *, attended_ms: int) -> ScriptCall:
+    """Take over a backlog of these lanes that no worker works on any more."""
+    return _call("orphans", [BACKLOGS], [attended_ms, *(backlog_key(lane, "") for lane in lanes)])
+
+
+def record_call(worker: str, entries: Sequence[Entry], *, ttl_seconds: int) -> ScriptCall:
+    """Write what a worker knows of orders it holds."""
+    arguments: list[Any] = [worker, ttl_seconds, EVENTS_KEPT, ORDER_PREFIX]
+    for entry in entries:
+        arguments += (entry.fence, entry.text, "" if entry.look_ms is None else entry.look_ms)
+    fixed = [held_key(worker), EVENTS, WATCH, RISK_QUEUED, ROUTINE_QUEUED]
+    return _call("record", [*fixed, *(entry.key for entry in entries)], arguments)
+
+
+def dead_call(*, at_most: int) -> ScriptCall:
+    """Find a worker whose lease ran out, and some of what it held."""
+    return _call("dead", [WORKERS], [at_most, HELD_PREFIX, TAKEN_PREFIX, ORDER_PREFIX])
+
+
+def lost_call(lane: str, *, pickup_ms: int, at_most: int) -> ScriptCall:
+    """Find orders whose message has vanished from the lane's queue."""
+    return _call("lost", [lane, queued_key(lane), front_key(lane)], [pickup_ms, at_most])
+
+
+def forget_call(owner: str, names: Sequence[str]) -> ScriptCall:
+    """Drop what is left of orders whose records have gone."""
+    return _call("forget", [held_key(owner), RISK_QUEUED, ROUTINE_QUEUED], [ORDER_PREFIX, *names])
+
+
+def requeue_call(
+    *, lane: str, ucc: str, owner: str, orders: Sequence[PutBack], why: str, crashes: int, to_end: bool = False
+) -> ScriptCall:
+    """Put orders of one account back into a queue; `owner` is the worker that held them, "-" for none.
+
+    `why` is died, released or lost; `crashes` is added to each order's count. They go to the queue's front, because they
+    have waited already, or `to_end`.
+    """
+    before, after = envelope(ucc=ucc, lane=lane, orders=[order.document for order in orders])
+    fixed = [lane, queued_key(lane), held_key(owner), WATCH]
+    fields = [before, after, why, crashes, owner, "end" if to_end else "front", ORDER_PREFIX]
+    return _call(
+        "requeue",
+        [*fixed, *(order_key(ucc, order.order_number) for order in orders)],
+        [*fields, *(order.fence for order in orders)],
+    )
+
+
+def pace_call(ucc: str, *, wanted: int, rate: float, is_risk: bool) -> ScriptCall:
+    """Ask for sends of an account, all processes together."""
+    return _call(
+        "pace", [pace_key(ucc), risk_waits_key(ucc), slow_key(ucc)], [wanted, rate, "risk" if is_risk else "routine"]
+    )
+
+
+def slow_call(ucc: str) -> ScriptCall:
+    """Slow an account down: the broker complained."""
+    return _call("slow", [slow_key(ucc)], [])
