@@ -109,7 +109,7 @@ def test_data_in_use_is_not_touched(places):
     assert (3, []) == (raised.value.exit_code, server.calls)
 
 
-def test_what_a_dead_server_left_behind_keeps_nobody_out(places):
+def test_what_a_dead_server_left_behind_keeps_no_server_out(places):
     """A process id in a file proves nothing where no server answers under it."""
     places["data_dir"].mkdir()
     (places["data_dir"] / "valkey.pid").write_text(str(os.getpid()))
@@ -127,7 +127,7 @@ def arguments(places):
 
 
 def test_the_command_ends_with_zero_after_a_signal(places, capsys):
-    """It says where the server listens as soon as it does."""
+    """It prints where the server listens as soon as it does."""
     server = Server(looks=[True, lambda: os.kill(os.getpid(), signal.SIGTERM) is None])
     assert 0 == main(arguments(places), server)
     said = f"embedded server: redis://127.0.0.1:7001/0, data in {places['data_dir']}\n"

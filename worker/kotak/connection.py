@@ -80,7 +80,7 @@ class Connection(asyncio.Protocol):
             self._fail(httpx.RemoteProtocolError(type(error).__name__))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """See asyncio.Protocol. The end of the connection is the end of a reply that did not say how long it is."""
+        """See asyncio.Protocol. The end of the connection ends a reply without a length."""
         self._everyone.discard(self)
         if self._reply is None or self._reply.done():
             return
@@ -154,7 +154,7 @@ class _Parts:
 
     @property
     def end_with_the_connection(self) -> bool:
-        """Its headers are whole and say neither a length nor chunks."""
+        """Its headers are whole and name neither a length nor chunks."""
         names = {name.lower() for name, _ in self._headers}
         return self._has_headers and not names & {b"content-length", b"transfer-encoding"}
 
