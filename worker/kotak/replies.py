@@ -8,7 +8,7 @@ from typing import Any, Final, cast
 
 import orjson
 
-__all__ = ["Failure", "Reply", "parse_reply"]
+__all__ = ["MAX_TEXT", "Failure", "Reply", "parse_reply"]
 
 MAX_TEXT: Final = 300
 MAX_RETRY_AFTER_SECONDS: Final = 300.0
