@@ -1,6 +1,5 @@
 """The embedded server around a stand-in: its address file, its lock, its end; and the command that runs it."""
 
-import fcntl
 import os
 import signal
 
@@ -99,14 +98,15 @@ def test_a_server_that_does_not_start_says_why(places, failure, code, said):
 
 
 def test_data_in_use_is_not_touched(places):
-    """Another process holds the lock."""
-    places["data_dir"].mkdir()
-    server = Server()
-    with (places["data_dir"] / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        with pytest.raises(EmbeddedError, match="runs there already") as raised, embedded_server(**places, make=server):
-            pass
-    assert (3, []) == (raised.value.exit_code, server.calls)
+    """A second server does not even start."""
+    second = Server()
+    with (
+        embedded_server(**places, make=Server()),
+        pytest.raises(EmbeddedError, match="runs there already") as raised,
+        embedded_server(**places, make=second),
+    ):
+        pass
+    assert (3, []) == (raised.value.exit_code, second.calls)
 
 
 def test_what_a_dead_server_left_behind_keeps_no_server_out(places):
