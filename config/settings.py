@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-__all__ = ["Account", "ConfigurationError", "Settings", "load_accounts", "load_settings"]
+__all__ = ["LOCAL_REDIS_URL_FILE", "Account", "ConfigurationError", "Settings", "load_accounts", "load_settings"]
 
 LOCAL_REDIS_URL_FILE = Path("var/redis-url")
 

@@ -89,17 +89,17 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _lanes(said: str) -> list[str]:
-    lanes = said.split(",")
+def _lanes(text: str) -> list[str]:
+    lanes = text.split(",")
     if wrong := [lane for lane in lanes if lane not in list(Lane)]:
         raise argparse.ArgumentTypeError(f"lane {wrong[0]!r}: must be one of {', '.join(Lane)}")
     return lanes
 
 
-def _count(said: str) -> int:
-    if not said.isdecimal() or int(said) < 1:
-        raise argparse.ArgumentTypeError(f"{said!r}: must be a whole number from 1")
-    return int(said)
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r}: must be a whole number from 1")
+    return int(text)
 
 
 if __name__ == "__main__":

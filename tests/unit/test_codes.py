@@ -49,7 +49,7 @@ def test_a_session_is_gone_by_its_code_or_else_by_the_http_status(said, expected
     ],
 )
 def test_a_code_is_new_unless_a_table_has_it_or_it_repeats_the_http_status(said, expected):
-    """A new one is logged: somebody must find out what it means."""
+    """A new one is logged, because its meaning must be found out."""
     assert expected is is_listed(said)
 
 

@@ -1,6 +1,5 @@
 """The embedded server around a stand-in: its address file, its lock, its end; and the command that runs it."""
 
-import fcntl
 import os
 import signal
 
@@ -99,17 +98,18 @@ def test_a_server_that_does_not_start_says_why(places, failure, code, said):
 
 
 def test_data_in_use_is_not_touched(places):
-    """Another process holds the lock."""
-    places["data_dir"].mkdir()
-    server = Server()
-    with (places["data_dir"] / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        with pytest.raises(EmbeddedError, match="runs there already") as raised, embedded_server(**places, make=server):
-            pass
-    assert (3, []) == (raised.value.exit_code, server.calls)
+    """A second server does not even start."""
+    second = Server()
+    with (
+        embedded_server(**places, make=Server()),
+        pytest.raises(EmbeddedError, match="runs there already") as raised,
+        embedded_server(**places, make=second),
+    ):
+        pass
+    assert (3, []) == (raised.value.exit_code, second.calls)
 
 
-def test_what_a_dead_server_left_behind_keeps_nobody_out(places):
+def test_what_a_dead_server_left_behind_keeps_no_server_out(places):
     """A process id in a file proves nothing where no server answers under it."""
     places["data_dir"].mkdir()
     (places["data_dir"] / "valkey.pid").write_text(str(os.getpid()))
@@ -127,7 +127,7 @@ def arguments(places):
 
 
 def test_the_command_ends_with_zero_after_a_signal(places, capsys):
-    """It says where the server listens as soon as it does."""
+    """It prints where the server listens as soon as it does."""
     server = Server(looks=[True, lambda: os.kill(os.getpid(), signal.SIGTERM) is None])
     assert 0 == main(arguments(places), server)
     said = f"embedded server: redis://127.0.0.1:7001/0, data in {places['data_dir']}\n"

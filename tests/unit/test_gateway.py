@@ -29,7 +29,7 @@ class Job:
 
 
 class Broker(httpx.AsyncBaseTransport):
-    """Answers as told, the last answer for good; an exception is raised."""
+    """Gives each answer once and the last one for good; an exception is raised."""
 
     def __init__(self, *answers) -> None:
         self.requests = []

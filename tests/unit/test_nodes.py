@@ -57,7 +57,7 @@ def wait(nodes, seen: Node, **options):
 
 
 def test_nodes_are_ready_when_each_has_a_lease_and_answers(start):
-    """Leases that were there before are other workers'; nobody is asked before all have theirs."""
+    """Leases that were there before are other workers'; no node is asked before all have theirs."""
     seen = Node(leases=[{b"old"}, {b"old", b"w1"}, {b"w1"}, {b"w1", b"w2"}], answers=[False, True, True])
     wait({"risk@h": start("risk"), "routine@h": start("routine")}, seen)
     assert ["risk@h", "risk@h", "routine@h", "closed"] == seen.asked

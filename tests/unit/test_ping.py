@@ -67,7 +67,7 @@ def test_a_pinger_connects_as_the_workers_do():
 
 
 class Fake:
-    """A Pinger that answers as told, once for each question."""
+    """A Pinger with an answer for each question."""
 
     def __init__(self, *answers) -> None:
         self._answers = list(answers)

@@ -1,4 +1,4 @@
-"""A child process: its log, its end, and what is said when it does not become ready."""
+"""A child process: its log, its end, and the error when it does not become ready."""
 
 import signal
 import sys
@@ -49,8 +49,8 @@ def test_a_child_that_ends_is_not_waited_for(start):
         child.wait_until(lambda: False, timeout_seconds=30)
 
 
-def test_a_child_that_says_nothing_has_said_nothing(start):
-    """An empty log is told as such."""
+def test_a_child_with_an_empty_log_has_no_last_words(start):
+    """An empty log is named as such."""
     child = start("")
     child.popen.wait()
     with pytest.raises(ChildError, match=r"\(nothing\)"):
@@ -90,7 +90,7 @@ def test_a_child_that_does_not_stop_is_killed(start):
 
 
 def test_a_child_is_asked_to_stop_only_once(start):
-    """A worker takes the second signal as an order to drop everything."""
+    """A worker takes a second signal as an order to drop everything."""
     child = start(COUNTS)
     child.wait_until(has_spoken(child), timeout_seconds=30)
     child.ask_to_stop()

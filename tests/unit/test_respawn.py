@@ -11,7 +11,7 @@ from worker.ops.respawn import exit_code_of, keep_alive, next_pause
 
 
 class Log:
-    """Keeps what is said."""
+    """Keeps what is logged as an error."""
 
     def __init__(self) -> None:
         self.deaths = []
@@ -26,7 +26,7 @@ class Log:
 
 
 class Scripted:
-    """Work whose children end as told, one after the other: a list in the parent's memory is no use to a fork."""
+    """Work whose children end as scripted. A file counts them: a fork does not share the parent's memory."""
 
     def __init__(self, path, *codes) -> None:
         self._path, self._codes = path, codes

@@ -72,7 +72,7 @@ def main() -> int:
     try:
         with Interruption() as interruption, Stack(root=root, env=_WORKERS, interruption=interruption) as stack:
             report = _run(stack, console)
-        _tell(report, console)
+        _show(report, console)
         code = ExitCode.AGREES if report.agrees else ExitCode.DISAGREES
     except InterruptedRunError:
         console.print("interrupted; everything is stopped")
@@ -162,7 +162,7 @@ def _progress(console: Console, total: int) -> Generator[Shown]:
     yield line
 
 
-def _tell(report: Report, console: Console) -> None:
+def _show(report: Report, console: Console) -> None:
     console.print(report.table())
     for line in report.summary():
         console.print(line, markup=False, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""Does the ledger say what is true? Pure: one order's record beside the sandbox's truth about it."""
+"""Is the ledger true? Pure: one order's record beside the sandbox's truth about it."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -14,8 +14,8 @@ _WORKING: Final = "still works"
 def expected_statuses(truth: Mapping[str, Any] | None, *, is_meant_refused: bool = False) -> frozenset[Status]:
     """Name the final statuses that are right for an order; none are where the order should have ended and did not.
 
-    `truth` is a row of the sandbox's truth, None for an order that never existed. `is_meant_refused`: the broker was
-    told to refuse this order for good, so that it works on.
+    `truth` is a row of the sandbox's truth, None for an order that never existed. `is_meant_refused`: the sandbox is set
+    to refuse this order for good, so that it works on.
     """
     if truth is None:
         return frozenset({Status.NOT_FOUND})
@@ -38,7 +38,7 @@ def agrees(record: OrderRecord | None, truth: Mapping[str, Any] | None, *, is_me
 
 
 def truth_label(truth: Mapping[str, Any] | None) -> str:
-    """Say in words what is true of an order."""
+    """Name in words what is true of an order."""
     if truth is None:
         return _NEVER_EXISTED
     match truth["standing"]:

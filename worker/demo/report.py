@@ -17,7 +17,7 @@ __all__ = ["Outcome", "Report", "percentile"]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One order: what was asked, what the ledger says (None: nothing), what is true (None: it never existed)."""
+    """One order: what was asked, what the ledger has (None: nothing), what is true (None: it never existed)."""
 
     order: DemoOrder
     record: OrderRecord | None
@@ -25,7 +25,7 @@ class Outcome:
 
     @property
     def agrees(self) -> bool:
-        """The ledger says what is true."""
+        """The ledger's status is true."""
         return agrees(self.record, self.truth, is_meant_refused=self.order.is_meant_refused)
 
     @property
@@ -34,7 +34,7 @@ class Outcome:
         return "lost" if self.record is None else str(self.record.status)
 
     def to_json(self) -> dict[str, Any]:
-        """Say it for programs, with what would have been right."""
+        """Write it for programs, with what would have been right."""
         kind = self.order.kind
         expected = expected_statuses(self.truth, is_meant_refused=self.order.is_meant_refused)
         return {
@@ -66,7 +66,7 @@ class Report:
         return bool(self.outcomes) and not self.disagreements
 
     def to_json(self) -> dict[str, Any]:
-        """Say it for programs. Durations in seconds."""
+        """Write it for programs. Durations in seconds."""
         return {
             "agrees": self.agrees,
             "orders": len(self.outcomes),
@@ -84,13 +84,13 @@ class Report:
         for status in sorted({outcome.status for outcome in self.outcomes}):
             alike = [outcome for outcome in self.outcomes if outcome.status == status]
             labels = Counter(truth_label(outcome.truth) for outcome in alike)
-            told = ", ".join(f"{count} {label}" for label, count in labels.most_common())
+            truths = ", ".join(f"{count} {label}" for label, count in labels.most_common())
             wrong = sum(not outcome.agrees for outcome in alike)
-            table.add_row(status, str(len(alike)), told, "yes" if not wrong else f"NO: {wrong} do not")
+            table.add_row(status, str(len(alike)), truths, "yes" if not wrong else f"NO: {wrong} do not")
         return table
 
     def summary(self) -> list[str]:
-        """Say latencies, totals, and each order that is wrong."""
+        """Write latencies, totals, and each order that is wrong."""
         total, wrong = len(self.outcomes), len(self.disagreements)
         lines = [
             _latency_line("enqueued to sent ", self._latency("send_latency_seconds")),
@@ -98,10 +98,10 @@ class Report:
             f"{total - wrong} of {total} orders: the ledger agrees with the sandbox ({self.seconds:.1f} s)",
         ]
         for outcome in self.disagreements:
-            said = outcome.to_json()
-            expected = " or ".join(said["expected"]) or "an end"
+            facts = outcome.to_json()
+            expected = " or ".join(facts["expected"]) or "an end"
             lines.append(
-                f"DISAGREES {said['order']} ({said['kind']}): ledger {said['ledger']}, truth {said['truth']},"
+                f"DISAGREES {facts['order']} ({facts['kind']}): ledger {facts['ledger']}, truth {facts['truth']},"
                 f" expected {expected}"
             )
         return lines
@@ -118,5 +118,5 @@ def percentile(ordered: Sequence[float], part: float) -> float | None:
 
 
 def _latency_line(name: str, latency: Mapping[str, float | None]) -> str:
-    told = ", ".join(f"{part} {value * 1000:.0f} ms" for part, value in latency.items() if value is not None)
-    return f"{name}: {told or 'nothing measured'}"
+    shown = ", ".join(f"{part} {value * 1000:.0f} ms" for part, value in latency.items() if value is not None)
+    return f"{name}: {shown or 'nothing measured'}"

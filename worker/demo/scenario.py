@@ -83,7 +83,7 @@ class DemoOrder:
 
     @property
     def is_meant_refused(self) -> bool:
-        """The broker was told to refuse it for good."""
+        """The sandbox is set to refuse it for good."""
         return self.kind is not None and self.kind.is_meant_refused
 
 

@@ -83,8 +83,8 @@ class KotakClient:
         `ts` is sent for after-market orders only, where it is mandatory (specification, section 6).
         """
         if amo:
-            said = {"on": order_number, "am": "YES"} | ({"ts": trading_symbol} if trading_symbol else {})
-            body = b"jData=" + quote_plus(orjson.dumps(said)).encode()
+            form = {"on": order_number, "am": "YES"} | ({"ts": trading_symbol} if trading_symbol else {})
+            body = b"jData=" + quote_plus(orjson.dumps(form)).encode()
         else:
             # {"on":"...","am":"NO"}, encoded once: an order number is digits, which encode as themselves.
             body = b"jData=%7B%22on%22%3A%22" + order_number.encode() + b"%22%2C%22am%22%3A%22NO%22%7D"

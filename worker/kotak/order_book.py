@@ -13,7 +13,7 @@ __all__ = ["BookPage", "OrderState", "Row", "read_page"]
 
 
 class OrderState(StrEnum):
-    """What an `ordSt` means for a cancel. A state nobody knows is working until proven otherwise."""
+    """What an `ordSt` means for a cancel. An unlisted state is working until proven otherwise."""
 
     WORKING = "working"
     WORKING_AMO = "working_amo"
@@ -61,7 +61,7 @@ class Row:
 
     Quantities are None where the row has none that can be read; unfilled is what was never executed.
     `reason` is the broker's rejRsn, which can be stale on a working order. `changed_at` is the last change in seconds
-    since the epoch, None where the row does not say. `variety` is None where the row names no product.
+    since the epoch, None where the row lacks it. `variety` is None where the row names no product.
     """
 
     order_number: str
@@ -80,7 +80,7 @@ class Row:
 class BookPage:
     """One answer of the order book.
 
-    `rows` is None where the book could not be read. `is_empty`: the broker said that it has no data (5203), which proves
+    `rows` is None where the book could not be read. `is_empty`: the broker answered that it has no data (5203), which proves
     nothing about an order. `is_partial`: some row could not be read, so a missing order proves nothing either.
     """
 
@@ -103,7 +103,7 @@ def read_page(http_status: int, headers: Mapping[str, str], body: bytes) -> Book
 
 
 class _Rows(Mapping[str, Row]):
-    """The rows of a book, each read when somebody asks for it: a day's book is long, and few of its orders are waited for."""
+    """The rows of a book, each read when it is asked for: a day's book is long, and few of its orders are waited for."""
 
     def __init__(self, raw: dict[str, dict[str, Any]]) -> None:
         self._raw = raw
@@ -127,12 +127,12 @@ def _is_row(raw: Any) -> bool:
 
 def _rows(body: bytes) -> list[Any] | None:
     try:
-        said = orjson.loads(body)
+        document = orjson.loads(body)
     except ValueError:
         return None
-    if not isinstance(said, dict):
+    if not isinstance(document, dict):
         return None
-    envelope = cast("dict[str, Any]", said)
+    envelope = cast("dict[str, Any]", document)
     stat, data = envelope.get("stat"), envelope.get("data")
     if not isinstance(stat, str) or stat.strip().lower() != "ok":
         return None
@@ -145,8 +145,8 @@ def _rows(body: bytes) -> list[Any] | None:
 
 def _row(row: dict[str, Any]) -> Row:
     number: str = row["nOrdNo"]
-    said: str = row["ordSt"]
-    state = _STATES.get(" ".join(said.lower().split()), OrderState.WORKING)
+    state_text: str = row["ordSt"]
+    state = _STATES.get(" ".join(state_text.lower().split()), OrderState.WORKING)
     product = _text(row.get("prod"))
     filled, unfilled = _quantity(row.get("fldQty")), _quantity(row.get("unFldSz"))
     total = _quantity(row.get("qty"))
@@ -156,7 +156,7 @@ def _row(row: dict[str, Any]) -> Row:
     return Row(
         order_number=number.strip(),
         state=state,
-        said=said[:MAX_TEXT],
+        said=state_text[:MAX_TEXT],
         variety=None if product is None else _VARIETIES.get(product.upper(), "regular"),
         amo=state is OrderState.WORKING_AMO or (_text(row.get("ordGenTp")) or "").upper() == "AMO",
         trading_symbol=_text(row.get("trdSym")),

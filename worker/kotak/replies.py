@@ -8,7 +8,7 @@ from typing import Any, Final, cast
 
 import orjson
 
-__all__ = ["Failure", "Reply", "parse_reply"]
+__all__ = ["MAX_TEXT", "Failure", "Reply", "parse_reply"]
 
 MAX_TEXT: Final = 300
 MAX_RETRY_AFTER_SECONDS: Final = 300.0
@@ -18,12 +18,12 @@ _MAX_BODY: Final = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What the broker said to one call.
+    """The broker's answer to one call.
 
     `ok` is `stat` "Ok" and nothing else: neither HTTP 200 nor stCode 200 proves success (specification, section 6).
-    `code` and `text` are the first ones found in any of the shapes seen in the wild, None where there are none.
-    `readable` says that the body was a JSON object. `retry_after_seconds` is the header of that name, None without
-    one. `order_number` is the broker's nOrdNo, which may differ in length from ours.
+    `code` and `text` are the first ones found in any of the shapes that are known, None where there are none.
+    `readable`: the body was a JSON object. `retry_after_seconds` is the header of that name, None without one.
+    `order_number` is the broker's nOrdNo, which may differ in length from ours.
     """
 
     http_status: int
@@ -48,17 +48,17 @@ def parse_reply(http_status: int, headers: Mapping[str, str], body: bytes, *, no
     `now` (seconds since the epoch) turns a Retry-After date into seconds.
     """
     retry_after = _retry_after(headers, now)
-    said = _json_object(body)
-    if said is None:
+    document = _json_object(body)
+    if document is None:
         return Reply(http_status, ok=False, readable=False, retry_after_seconds=retry_after)
-    stat = said.get("stat")
-    number = said.get("nOrdNo")
+    stat = document.get("stat")
+    number = document.get("nOrdNo")
     is_ok = isinstance(stat, str) and stat.strip().lower() == "ok"
     return Reply(
         http_status,
         ok=is_ok,
-        code=_first(_code_text(value) for value in _code_places(said)),
-        text=None if is_ok else _first(_plain_text(value) for value in _text_places(said)),
+        code=_first(_code_text(value) for value in _code_places(document)),
+        text=None if is_ok else _first(_plain_text(value) for value in _text_places(document)),
         retry_after_seconds=retry_after,
         order_number=number[:_MAX_CODE] if isinstance(number, str) else None,
     )
@@ -68,10 +68,10 @@ def _json_object(body: bytes) -> dict[str, Any] | None:
     if len(body) > _MAX_BODY:  # a reply to a cancel is under 1 KB; megabytes of it are noise
         return None
     try:
-        said = orjson.loads(body)
+        document = orjson.loads(body)
     except ValueError:
         return None
-    return cast("dict[str, Any]", said) if isinstance(said, dict) else None
+    return cast("dict[str, Any]", document) if isinstance(document, dict) else None
 
 
 def _object(value: Any) -> dict[str, Any]:
@@ -83,20 +83,20 @@ def _head(value: Any) -> dict[str, Any]:
     return _object(value[0]) if isinstance(value, list) and value else {}  # pyright: ignore[reportUnknownArgumentType]
 
 
-def _text_places(said: dict[str, Any]) -> Iterable[Any]:
-    yield from (said.get("emsg"), said.get("errMsg"), said.get("message"), said.get("error"))
-    yield _head(said.get("error")).get("message")
-    data = _object(said.get("data"))
+def _text_places(document: dict[str, Any]) -> Iterable[Any]:
+    yield from (document.get("emsg"), document.get("errMsg"), document.get("message"), document.get("error"))
+    yield _head(document.get("error")).get("message")
+    data = _object(document.get("data"))
     yield _head(data.get("error")).get("message")
-    yield _object(said.get("fault")).get("message")
-    yield from (said.get("desc"), said.get("description"), said.get("stat"))
+    yield _object(document.get("fault")).get("message")
+    yield from (document.get("desc"), document.get("description"), document.get("stat"))
 
 
-def _code_places(said: dict[str, Any]) -> Iterable[Any]:
-    yield from (said.get("stCode"), said.get("errorCode"), said.get("code"))
-    yield _head(said.get("error")).get("code")
-    yield _head(_object(said.get("data")).get("error")).get("code")
-    yield _object(said.get("fault")).get("code")
+def _code_places(document: dict[str, Any]) -> Iterable[Any]:
+    yield from (document.get("stCode"), document.get("errorCode"), document.get("code"))
+    yield _head(document.get("error")).get("code")
+    yield _head(_object(document.get("data")).get("error")).get("code")
+    yield _object(document.get("fault")).get("code")
 
 
 def _first(values: Iterable[str | None]) -> str | None:

@@ -9,7 +9,7 @@ NEO_FIN_KEY: Final = "neotradeapi"
 
 
 class NoSessionError(Exception):
-    """An account has no session here: nobody configured one."""
+    """There is no session for an account."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,5 +47,5 @@ class Sessions(Protocol):
         ...
 
     async def renew(self, ucc: str, stale: Session) -> Session | None:
-        """Replace a session the broker refused; None while no other is to be had. One renewal serves all who ask."""
+        """Replace a session that the broker refused; None while no other is to be had. One renewal serves all callers."""
         ...

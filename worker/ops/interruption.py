@@ -1,4 +1,4 @@
-"""SIGTERM and Ctrl-C as a question that is asked where stopping is safe, so that no child is ever left behind."""
+"""SIGTERM and Ctrl-C as a flag that is read where stopping is safe, so that no child is ever left behind."""
 
 import signal
 import time
@@ -12,7 +12,7 @@ _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 
 class InterruptedRunError(Exception):
-    """Somebody asked this process to stop."""
+    """This process was asked to stop."""
 
 
 class Interruption:

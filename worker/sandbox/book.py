@@ -33,7 +33,7 @@ class Rules:
 
 @dataclass(slots=True)
 class Session:
-    """What a login hands out; a dead one is kept so that late calls can be told whose they were."""
+    """What a login hands out; a dead one is kept so that the account of a late call is known."""
 
     ucc: str
     sid: str
@@ -48,7 +48,7 @@ class RollingSecond:
         self._times: deque[float] = deque()
 
     def exceeds(self, limit: float | None, now: float) -> bool:
-        """Count a call at `now` and say whether more than `limit` calls, refused ones included, were in its second."""
+        """Count a call at `now`; True when more than `limit` calls, refused ones included, were in its second."""
         times = self._times
         times.append(now)
         while now - times[0] >= 1.0:

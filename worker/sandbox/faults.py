@@ -68,7 +68,7 @@ class FillBefore(Fault):
 
 
 class CancelBefore(Fault):
-    """Somebody else cancels the order just before the call is handled."""
+    """Another client cancels the order just before the call is handled."""
 
     fault: Literal["cancel_before"]
 

@@ -23,7 +23,7 @@ _STANDINGS: dict[str, Standing] = {
 
 
 def standing_of(state: str) -> Standing:
-    """Where an order in this broker state stands; a state nobody has heard of counts as working."""
+    """Where an order in this broker state stands; an unlisted state counts as working."""
     return _STANDINGS.get(state.strip().lower(), "working")
 
 

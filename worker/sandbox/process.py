@@ -25,7 +25,7 @@ def running_sandbox(
     """Run a sandbox for as long as the block lasts and give its control client.
 
     `arguments` are further options of `python -m worker.sandbox`; port 0 means any free one. Raises SandboxError
-    with the child's own words when it is not ready in time. The child ends with the block, whatever happens in it.
+    with the child's last output when it is not ready in time. The child ends with the block, whatever happens in it.
     """
     options = ["--host", host, "--port", str(port), *arguments]
     with tempfile.TemporaryFile() as errors, _child(options, errors) as child:
@@ -55,8 +55,8 @@ def _ready_address(child: subprocess.Popen[bytes], errors: IO[bytes], timeout_se
     if line.startswith(_READY) and line.endswith(b"\n"):
         return line.removeprefix(_READY).decode().strip()
     errors.seek(0)
-    said = errors.read().decode(errors="replace").strip() or "nothing on stderr"
-    raise SandboxError(f"the sandbox was not ready within {timeout_seconds:g} s: {said}")
+    text = errors.read().decode(errors="replace").strip() or "nothing on stderr"
+    raise SandboxError(f"the sandbox was not ready within {timeout_seconds:g} s: {text}")
 
 
 def _first_line(stream: IO[bytes] | None, deadline: float) -> bytes:

@@ -21,7 +21,7 @@ def row_bytes(order: Order) -> bytes:
 def row_of(order: Order, change: Change) -> dict[str, Any]:
     """Return the order as the broker would have shown it from `change` on.
 
-    Quantities are ints, strings or both, decided by the order number; `stat` says the opposite of `ordSt`;
+    Quantities are ints, strings or both, decided by the order number; `stat` contradicts `ordSt`;
     one working order in five carries a stale `rejRsn`.
     """
     mark = zlib.crc32(order.order_number.encode())

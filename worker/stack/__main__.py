@@ -28,7 +28,7 @@ class ExitCode(IntEnum):
     """How the stack ended."""
 
     STOPPED = 0
-    """Somebody asked it to."""
+    """A signal asked it to."""
     PART_ENDED = 1
     """A part ended by itself or did not start; the others were stopped."""
     USAGE = 2
@@ -45,7 +45,7 @@ def main() -> int:
         with Interruption() as interruption, Stack(root=options.root, env={}, interruption=interruption) as stack:
             _run(stack, options, settings, interruption)
     except InterruptedRunError:
-        _say("stopped")
+        _print("stopped")
         return ExitCode.STOPPED
     except (ConfigurationError, InvalidOrderError) as error:
         return _fail(str(error), ExitCode.USAGE)
@@ -63,8 +63,8 @@ def _run(stack: Stack, options: argparse.Namespace, settings: Settings, interrup
     else:
         stack.start_redis(port=options.redis_port)
     for complaint in redis_complaints(stack.redis_url):
-        _say(f"warning: {complaint}")
-    _say(f"Redis    {shown_url(stack.redis_url)}")
+        _print(f"warning: {complaint}")
+    _print(f"Redis    {shown_url(stack.redis_url)}")
     is_written = False
     try:
         stack.launch_nodes(
@@ -73,14 +73,14 @@ def _run(stack: Stack, options: argparse.Namespace, settings: Settings, interrup
         stack.launch_flower(port=options.flower_port)
         if has_sandbox:
             is_written = True
-            _say(_open_sandbox(stack, accounts_file, port=options.sandbox_port))
+            _print(_open_sandbox(stack, accounts_file, port=options.sandbox_port))
         else:
-            _say(f"Broker   the accounts of {accounts_file}")
+            _print(f"Broker   the accounts of {accounts_file}")
         stack.wait()
-        _say(f"Workers  {', '.join(stack.nodes)}")
+        _print(f"Workers  {', '.join(stack.nodes)}")
         login = f"user neo-cancel, password {stack.flower_password}" if stack.flower_password else "login as configured"
-        _say(f"Flower   {stack.flower_url}   {login}")
-        _say(f"Logs     {options.root / 'log'}\nCtrl-C stops everything.")
+        _print(f"Flower   {stack.flower_url}   {login}")
+        _print(f"Logs     {options.root / 'log'}\nCtrl-C stops everything.")
         while True:
             stack.check()
             interruption.sleep(_LOOK_SECONDS)
@@ -91,7 +91,7 @@ def _run(stack: Stack, options: argparse.Namespace, settings: Settings, interrup
 
 
 def _accounts_file(options: argparse.Namespace, settings: Settings) -> tuple[Path, bool]:
-    """Find the accounts file, and whether a sandbox is to fill it: yes where nobody configured one."""
+    """Find the accounts file, and whether a sandbox is to fill it: yes where none is configured."""
     path: Path = options.root / "accounts.json"
     if "accounts_file" in settings.model_fields_set:
         path = settings.accounts_file
@@ -111,7 +111,7 @@ def _open_sandbox(stack: Stack, accounts_file: Path, *, port: int) -> str:
         )
 
 
-def _say(text: str) -> None:
+def _print(text: str) -> None:
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
 

@@ -31,7 +31,7 @@ def open_accounts(sandbox: SandboxControl) -> tuple[list[SandboxSession], list[s
 
 
 def write_accounts(path: Path, sessions: Iterable[SandboxSession]) -> None:
-    """Write the sessions for the workers to read; nobody but this user may read them."""
+    """Write the sessions for the workers to read; only this user may read them."""
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_suffix(".new")
     # Written aside and moved: a worker never reads half a file, and it is private from its first byte.
@@ -42,7 +42,7 @@ def write_accounts(path: Path, sessions: Iterable[SandboxSession]) -> None:
 
 
 def is_of_sandbox(path: Path) -> bool:
-    """Say whether every account of the file is one of a sandbox on this machine; a file nobody can read is not."""
+    """Tell whether every account of the file is one of a sandbox on this machine; False for a file that cannot be read."""
     try:
         accounts = load_accounts(path)
     except ConfigurationError:

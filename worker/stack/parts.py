@@ -65,7 +65,7 @@ class Stack:
         self.close()
 
     def close(self) -> None:
-        """Stop everything; nobody loses a server that he still needs. A second call does nothing."""
+        """Stop everything, each part before those it needs. A second call does nothing."""
         for stage in reversed(Stage):
             children, self._stages[stage] = self._stages[stage], []
             for child in children:
