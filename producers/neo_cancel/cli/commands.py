@@ -9,11 +9,11 @@ from typing import Annotated, Final
 import typer
 from typer.exceptions import TyperException
 
+from neo_cancel.cli.bulk_file import read_orders
+from neo_cancel.cli.display import say, show_bad_rows, show_bulk, show_order, show_progress
+from neo_cancel.cli.exits import ExitCode, complain
 from neo_cancel.client import CancelProducer
-from neo_cancel.display import say, show_bad_rows, show_bulk, show_order, show_progress
 from neo_cancel.errors import InvalidOrderError, WaitTimeoutError
-from neo_cancel.exits import ExitCode, complain
-from neo_cancel.intake import read_orders
 from neo_cancel.messages import CancelOrder, Lane, Variety
 
 __all__ = ["run"]
@@ -139,24 +139,24 @@ def bulk_command(
     echo '{"ucc": "AB123", "order_number": "251015000123456"}' | neo-cancel bulk -
     """
     _check_timeout(wait, timeout)
-    intake = read_orders(_content(file), lane=Lane.RISK if risk else None)
-    show_bad_rows(intake.bad, as_json=as_json)
-    if intake.bad and not (skip_bad and intake.orders):
-        complain(f"nothing was sent: {len(intake.bad)} bad rows", kind="InvalidOrderError", as_json=as_json)
+    found = read_orders(_content(file), lane=Lane.RISK if risk else None)
+    show_bad_rows(found.bad, as_json=as_json)
+    if found.bad and not (skip_bad and found.orders):
+        complain(f"nothing was sent: {len(found.bad)} bad rows", kind="InvalidOrderError", as_json=as_json)
         return ExitCode.USAGE
     with CancelProducer(_address(redis_url)) as producer:
-        handle = producer.enqueue_many(intake.orders)
+        handle = producer.enqueue_many(found.orders)
         counts = {"duplicates": handle.duplicates, "attached": handle.attached, "answered": handle.answered}
         if as_json:
-            say("accepted", {"batch": handle.batch, "asked": len(handle), **counts, "skipped": len(intake.bad)})
+            say("accepted", {"batch": handle.batch, "asked": len(handle), **counts, "skipped": len(found.bad)})
         else:
             extra = "".join(f", {count} {name}" for name, count in counts.items() if count)
             typer.echo(f"bulk {handle.batch}: {len(handle)} orders accepted{extra}")
         if not wait:
-            return _verdict(harmless=not intake.bad)
+            return _verdict(harmless=not found.bad)
         show_progress(handle, timeout_seconds=timeout, as_json=as_json)
         status = show_bulk(handle, as_json=as_json)
-        return _verdict(harmless=status.is_complete and not intake.bad)
+        return _verdict(harmless=status.is_complete and not found.bad)
 
 
 @app.command("status")

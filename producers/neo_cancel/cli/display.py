@@ -12,10 +12,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from neo_cancel.bulk import BulkStatus
+from neo_cancel.cli.bulk_file import BadRow
+from neo_cancel.cli.exits import complain
 from neo_cancel.errors import WaitTimeoutError
-from neo_cancel.exits import complain
 from neo_cancel.handles import BulkHandle
-from neo_cancel.intake import BadRow
 from neo_cancel.record import OrderRecord
 
 __all__ = ["say", "show_bad_rows", "show_bulk", "show_order", "show_progress"]
