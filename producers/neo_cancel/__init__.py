@@ -12,7 +12,7 @@ from neo_cancel.errors import (
     WaitTimeoutError,
 )
 from neo_cancel.handles import BulkHandle, OrderHandle
-from neo_cancel.messages import CancelOrder, Lane, Variety
+from neo_cancel.order import CancelOrder, Lane, Variety
 from neo_cancel.record import OrderRecord, Status
 
 __all__ = [

@@ -6,15 +6,17 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Self, TypeVar, cast
 
-from neo_cancel.bulk import Pending, decoded, final_records, keys_of, slices
+from neo_cancel.bulk import decoded, final_records, keys_of, slices
 from neo_cancel.connection import connect, shown_url
 from neo_cancel.errors import LedgerUnavailableError, UnknownOrderError
 from neo_cancel.handles import BulkHandle, OrderHandle
 from neo_cancel.ledger import DEFAULT_TTL_SECONDS, EVENTS, ScriptCall, batch_key, load_script, order_key
-from neo_cancel.messages import CHUNK_SIZE, CancelOrder
+from neo_cancel.messages import CHUNK_SIZE
+from neo_cancel.order import CancelOrder
 from neo_cancel.plan import Plan, Rounds
 from neo_cancel.record import OrderRecord
 from neo_cancel.translation import translated
+from neo_cancel.waiting import Pending
 
 __all__ = ["CancelProducer"]
 

@@ -7,10 +7,11 @@ from typing import Any, Final, TypedDict
 
 from redis.exceptions import NoScriptError
 
-from neo_cancel.bulk import distinct
+from neo_cancel.duplicates import distinct
 from neo_cancel.errors import InvalidOrderError
 from neo_cancel.ledger import Script, ScriptCall, enqueue_call, load_script
-from neo_cancel.messages import CancelOrder, chunks, new_id
+from neo_cancel.messages import chunks, new_id
+from neo_cancel.order import CancelOrder
 
 __all__ = ["BulkPlan", "Plan", "Rounds"]
 

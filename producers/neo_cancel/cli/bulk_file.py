@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Final
 
-from neo_cancel.bulk import contradiction
+from neo_cancel.duplicates import contradiction
 from neo_cancel.errors import InvalidOrderError
-from neo_cancel.messages import CancelOrder
+from neo_cancel.order import CancelOrder
 
 __all__ = ["BadRow", "BulkFile", "read_orders"]
 

@@ -14,7 +14,7 @@ from neo_cancel.cli.display import say, show_bad_rows, show_bulk, show_order, sh
 from neo_cancel.cli.exits import ExitCode, complain
 from neo_cancel.client import CancelProducer
 from neo_cancel.errors import InvalidOrderError, WaitTimeoutError
-from neo_cancel.messages import CancelOrder, Lane, Variety
+from neo_cancel.order import CancelOrder, Lane, Variety
 
 __all__ = ["run"]
 
