@@ -1,6 +1,7 @@
 """Enqueue order cancels for Kotak Neo and learn what truly became of every order."""
 
-from neo_cancel.aio import AsyncBulkHandle, AsyncCancelProducer, AsyncOrderHandle
+from neo_cancel.aio import AsyncCancelProducer
+from neo_cancel.aio_handles import AsyncBulkHandle, AsyncOrderHandle
 from neo_cancel.bulk import BulkStatus
 from neo_cancel.client import CancelProducer
 from neo_cancel.errors import (

@@ -1,15 +1,15 @@
-"""The producer for asyncio: the same verbs, the same promises, awaited."""
+"""The producer for asyncio: what a strategy or a risk desk calls, awaited."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from functools import partial
 from types import TracebackType
-from typing import Any, Self, TypeVar, cast
+from typing import Any, Self, TypeVar
 
-from neo_cancel.bulk import BulkStatus, decoded, final_records, keys_of, slices
+from neo_cancel.aio_handles import AsyncBulkHandle, AsyncOrderHandle
+from neo_cancel.bulk import decoded, final_records, keys_of, slices
 from neo_cancel.connection import connect_async, shown_url
 from neo_cancel.errors import LedgerUnavailableError, UnknownOrderError
-from neo_cancel.handles import bulk_timeout, order_timeout
 from neo_cancel.ledger import DEFAULT_TTL_SECONDS, EVENTS, ScriptCall, batch_key, load_script, order_key
 from neo_cancel.messages import CHUNK_SIZE
 from neo_cancel.order import CancelOrder
@@ -18,7 +18,7 @@ from neo_cancel.record import OrderRecord
 from neo_cancel.translation import translated
 from neo_cancel.waiting import Pending
 
-__all__ = ["AsyncBulkHandle", "AsyncCancelProducer", "AsyncOrderHandle"]
+__all__ = ["AsyncCancelProducer"]
 
 _Read = TypeVar("_Read")
 
@@ -26,19 +26,27 @@ _Read = TypeVar("_Read")
 class AsyncCancelProducer:
     """Enqueue cancels and learn what became of them, within one event loop.
 
-    Arguments, errors and promises are those of CancelProducer. Use it with `async with` or call `aclose()`.
-    Cancelling a waiting task ends the wait, not the order's cancel.
+    `redis_url` is redis, rediss, unix or sentinel (see neo_cancel.connection). `time_to_live_seconds` is how long
+    records are kept, 7 days by default. `chunk_size` is the number of orders one message carries at most.
+    Nothing is connected before the first call; `connect()` does it early. Use it with `async with` or call `aclose()`.
+
+    Every call raises LedgerUnavailableError within 3 s where Redis is not there; a wait that has begun outlives a
+    restart. Cancelling a waiting task ends the wait, not the order's cancel.
     """
 
     def __init__(
         self, redis_url: str, *, time_to_live_seconds: int = DEFAULT_TTL_SECONDS, chunk_size: int = CHUNK_SIZE
     ) -> None:
         self._plan = Plan(time_to_live_seconds, chunk_size)
-        self._redis = connect_async(redis_url)
+        # Any: redis-py types its synchronous and its asynchronous replies as one.
+        self._redis: Any = connect_async(redis_url)
         self.address = shown_url(redis_url)
 
     async def connect(self) -> Self:
-        """Connect and load the scripts now. Raises LedgerUnavailableError within 3 s."""
+        """Connect and load the scripts now, so that the first cancel of the day pays for neither.
+
+        Raises LedgerUnavailableError within 3 s, naming the address without the password.
+        """
         with translated(self.address):
             await self._redis.script_load(load_script("enqueue").text)
         return self
@@ -55,33 +63,44 @@ class AsyncCancelProducer:
     ) -> None:
         await self.aclose()
 
-    async def enqueue(self, order: CancelOrder) -> "AsyncOrderHandle":
-        """Accept one cancel; see CancelProducer.enqueue."""
+    async def enqueue(self, order: CancelOrder) -> AsyncOrderHandle:
+        """Accept one cancel: when this returns, the ledger holds it and a worker has been called.
+
+        Called twice for an order that is being worked on, the second call attaches to the first; for one proven dead
+        it is answered from the ledger. Raises LedgerUnavailableError or LedgerRefusedError; then repeat it, nothing
+        doubles.
+        """
         await self._run(self._plan.one(order))
         return AsyncOrderHandle(self, order.ucc, order.order_number)
 
-    async def enqueue_many(self, orders: Iterable[CancelOrder]) -> "AsyncBulkHandle":
-        """Accept a bulk; see CancelProducer.enqueue_many."""
+    async def enqueue_many(self, orders: Iterable[CancelOrder]) -> AsyncBulkHandle:
+        """Accept a bulk: risk orders first, in chunks of one account.
+
+        An order named twice is collapsed and counted in `duplicates`. Raises InvalidOrderError for an empty bulk before
+        anything is written; LedgerUnavailableError or LedgerRefusedError when part of it may have been accepted:
+        repeat the whole bulk, nothing doubles.
+        """
         bulk = self._plan.many(orders)
         return AsyncBulkHandle(self, bulk.batch, bulk.names, **bulk.counts(await self._run(bulk.calls)))
 
-    def order(self, ucc: str, order_number: str) -> "AsyncOrderHandle":
-        """Ask for an order by its names."""
+    def order(self, ucc: str, order_number: str) -> AsyncOrderHandle:
+        """Ask for an order by its names, for example from another process than the one that enqueued it."""
         return AsyncOrderHandle(self, ucc, order_number)
 
-    async def bulk(self, batch: str) -> "AsyncBulkHandle":
+    async def bulk(self, batch: str) -> AsyncBulkHandle:
         """Ask for a bulk by its id. Raises UnknownOrderError where the ledger knows none."""
         with translated(self.address):
-            members: Any = await self._redis.lrange(batch_key(batch), 0, -1)
+            members = await self._redis.lrange(batch_key(batch), 0, -1)
         if not members:
             raise UnknownOrderError(f"the ledger knows no bulk {batch}")
+        # A chunk whose answer got lost was sent again and stands in the list twice.
         return AsyncBulkHandle(self, batch, list(dict.fromkeys(name.decode() for name in members)))
 
     async def look_up(self, ucc: str, order_number: str) -> OrderRecord:
         """Read the record of an order. Raises UnknownOrderError where the ledger holds none."""
         with translated(self.address):
             value = await self._redis.get(order_key(ucc, order_number))
-        if not isinstance(value, bytes):
+        if value is None:
             raise UnknownOrderError(f"the ledger knows no order {ucc}:{order_number}")
         return OrderRecord.decode(value)
 
@@ -90,7 +109,12 @@ class AsyncCancelProducer:
         return decoded([value for some in slices(names) for value in await self._values(some)])
 
     async def events(self, *, since: str = "$", timeout_seconds: float | None = None) -> AsyncIterator[OrderRecord]:
-        """Follow every order that becomes final, whoever enqueued it; see CancelProducer.events."""
+        """Follow every order that becomes final, from any producer, from now on or after the event id `since`.
+
+        An event id is the server's time in milliseconds, then "-0"; "0-0" starts with the oldest event kept, about
+        20,000 messages ago. Ends after `timeout_seconds`, never without. A slow consumer sees later states; the ledger
+        keeps the truth.
+        """
         pending = Pending((), timeout_seconds)
         pending.cursor = since if since != "$" else await self._last_event()
         while pending.remaining_seconds > 0:
@@ -102,13 +126,12 @@ class AsyncCancelProducer:
     async def results(self, names: Sequence[str], timeout_seconds: float | None = None) -> AsyncIterator[OrderRecord]:
         """Yield each named order's record once, as it becomes final; end early when the time is up."""
         pending = Pending(names, timeout_seconds)
-        # Not patient: a server that is away from the start is an error, one that goes away later is waited for.
+        # Not patient: a server that is away from the start is an error; the wait outlives one that goes away later.
         pending.cursor = await self._last_event()
         reply: Any = None
         while True:
             for some in slices(pending.to_read(reply)):
-                values = await self._patiently(pending, partial(self._values, some))
-                for record in pending.settle(some, values):
+                for record in pending.settle(some, await self._patiently(pending, partial(self._values, some))):
                     yield record
             if pending.is_over:
                 return
@@ -128,11 +151,12 @@ class AsyncCancelProducer:
 
     async def _values(self, names: Sequence[str]) -> list[bytes | None]:
         with translated(self.address):
-            return cast("list[bytes | None]", await self._redis.mget(keys_of(names)))
+            values: list[bytes | None] = await self._redis.mget(keys_of(names))
+        return values
 
     async def _last_event(self) -> str | bytes:
         with translated(self.address):
-            last: Any = await self._redis.xrevrange(EVENTS, count=1)
+            last = await self._redis.xrevrange(EVENTS, count=1)
         return last[0][0] if last else "0-0"
 
     async def _next_events(self, pending: Pending) -> Any:
@@ -147,76 +171,3 @@ class AsyncCancelProducer:
                 if pending.remaining_seconds <= 0:
                     raise
                 await asyncio.sleep(pending.pause_seconds)
-
-
-class AsyncOrderHandle:
-    """One order's cancel, to ask about and to wait for."""
-
-    def __init__(self, producer: AsyncCancelProducer, ucc: str, order_number: str) -> None:
-        self._producer = producer
-        self.ucc, self.order_number = ucc, order_number
-
-    def __repr__(self) -> str:
-        return f"AsyncOrderHandle({self.ucc}:{self.order_number})"
-
-    async def status(self) -> OrderRecord:
-        """Read what is known now. Raises UnknownOrderError where the ledger holds no such order."""
-        return await self._producer.look_up(self.ucc, self.order_number)
-
-    async def wait(self, timeout_seconds: float | None = None) -> OrderRecord:
-        """Wait until the order is final, for ever with None. Raises WaitTimeoutError; the order goes on."""
-        async for record in self._producer.results([f"{self.ucc}:{self.order_number}"], timeout_seconds):
-            return record
-        current = await self.status()
-        if current.is_final:
-            return current
-        raise order_timeout(current, timeout_seconds)
-
-
-class AsyncBulkHandle:
-    """Many orders' cancels; see BulkHandle."""
-
-    def __init__(
-        self,
-        producer: AsyncCancelProducer,
-        batch: str,
-        names: Sequence[str],
-        *,
-        duplicates: int = 0,
-        attached: int = 0,
-        answered: int = 0,
-    ) -> None:
-        self._producer = producer
-        self.batch, self.names = batch, tuple(names)
-        self.duplicates, self.attached, self.answered = duplicates, attached, answered
-
-    def __repr__(self) -> str:
-        return f"AsyncBulkHandle({self.batch}, {len(self.names)} orders)"
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    async def status(self) -> BulkStatus:
-        """Count the orders per status now."""
-        return BulkStatus.of(await self.records())
-
-    async def records(self) -> list[OrderRecord | None]:
-        """Read every order's record, in the order of the bulk; None for one past its time to live."""
-        return await self._producer.read_records(self.names)
-
-    def results(self, timeout_seconds: float | None = None) -> AsyncIterator[OrderRecord]:
-        """Yield each order's record once, as it becomes final; end when all did or the time is up."""
-        return self._producer.results(self.names, timeout_seconds)
-
-    def __aiter__(self) -> AsyncIterator[OrderRecord]:
-        return self.results()
-
-    async def wait(self, timeout_seconds: float | None = None) -> BulkStatus:
-        """Wait until every order is final, for ever with None. Raises WaitTimeoutError; the orders go on."""
-        final = [record async for record in self.results(timeout_seconds)]
-        if len(final) == len(self.names):
-            return BulkStatus.of(final)
-        status = await self.status()
-        if not status.is_ended:
-            raise bulk_timeout(status, timeout_seconds)
-        return status

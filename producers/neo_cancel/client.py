@@ -1,10 +1,11 @@
+# Written by tests/sync_twin.py from aio.py: change that file, then run `make format`.
 """The producer: what a strategy or a risk desk calls."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from types import TracebackType
-from typing import Any, Self, TypeVar, cast
+from typing import Any, Self, TypeVar
 
 from neo_cancel.bulk import decoded, final_records, keys_of, slices
 from neo_cancel.connection import connect, shown_url
@@ -38,7 +39,8 @@ class CancelProducer:
         self, redis_url: str, *, time_to_live_seconds: int = DEFAULT_TTL_SECONDS, chunk_size: int = CHUNK_SIZE
     ) -> None:
         self._plan = Plan(time_to_live_seconds, chunk_size)
-        self._redis = connect(redis_url)
+        # Any: redis-py types its synchronous and its asynchronous replies as one.
+        self._redis: Any = connect(redis_url)
         self.address = shown_url(redis_url)
 
     def connect(self) -> Self:
@@ -89,7 +91,7 @@ class CancelProducer:
     def bulk(self, batch: str) -> BulkHandle:
         """Ask for a bulk by its id. Raises UnknownOrderError where the ledger knows none."""
         with translated(self.address):
-            members: Any = self._redis.lrange(batch_key(batch), 0, -1)
+            members = self._redis.lrange(batch_key(batch), 0, -1)
         if not members:
             raise UnknownOrderError(f"the ledger knows no bulk {batch}")
         # A chunk whose answer got lost was sent again and stands in the list twice.
@@ -99,16 +101,16 @@ class CancelProducer:
         """Read the record of an order. Raises UnknownOrderError where the ledger holds none."""
         with translated(self.address):
             value = self._redis.get(order_key(ucc, order_number))
-        if not isinstance(value, bytes):
+        if value is None:
             raise UnknownOrderError(f"the ledger knows no order {ucc}:{order_number}")
         return OrderRecord.decode(value)
 
     def read_records(self, names: Sequence[str]) -> list[OrderRecord | None]:
         """Read the records of orders named UCC:ORDER_NUMBER, in that order; None for one the ledger does not hold."""
-        return decoded(value for some in slices(names) for value in self._values(some))
+        return decoded([value for some in slices(names) for value in self._values(some)])
 
     def events(self, *, since: str = "$", timeout_seconds: float | None = None) -> Iterator[OrderRecord]:
-        """Follow every order that becomes final, whoever enqueued it, from now on or after the event id `since`.
+        """Follow every order that becomes final, from any producer, from now on or after the event id `since`.
 
         An event id is the server's time in milliseconds, then "-0"; "0-0" starts with the oldest event kept, about
         20,000 messages ago. Ends after `timeout_seconds`, never without. A slow consumer sees later states; the ledger
@@ -124,7 +126,7 @@ class CancelProducer:
     def results(self, names: Sequence[str], timeout_seconds: float | None = None) -> Iterator[OrderRecord]:
         """Yield each named order's record once, as it becomes final; end early when the time is up."""
         pending = Pending(names, timeout_seconds)
-        # Not patient: a server that is away from the start is an error, one that goes away later is waited for.
+        # Not patient: a server that is away from the start is an error; the wait outlives one that goes away later.
         pending.cursor = self._last_event()
         reply: Any = None
         while True:
@@ -142,17 +144,18 @@ class CancelProducer:
                     self._redis.script_load(script.text)
                 with self._redis.pipeline(transaction=False) as pipeline:
                     for call in group:
-                        pipeline.execute_command(*call.command)  # type: ignore[no-untyped-call]
+                        pipeline.execute_command(*call.command)
                     rounds.take(pipeline.execute(raise_on_error=False))
         return rounds.replies
 
     def _values(self, names: Sequence[str]) -> list[bytes | None]:
         with translated(self.address):
-            return cast("list[bytes | None]", self._redis.mget(keys_of(names)))
+            values: list[bytes | None] = self._redis.mget(keys_of(names))
+        return values
 
     def _last_event(self) -> str | bytes:
         with translated(self.address):
-            last: Any = self._redis.xrevrange(EVENTS, count=1)
+            last = self._redis.xrevrange(EVENTS, count=1)
         return last[0][0] if last else "0-0"
 
     def _next_events(self, pending: Pending) -> Any:

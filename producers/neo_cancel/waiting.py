@@ -5,10 +5,12 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
+from neo_cancel.bulk import BulkStatus
+from neo_cancel.errors import WaitTimeoutError
 from neo_cancel.ledger import ended_names
 from neo_cancel.record import FINAL, OrderRecord
 
-__all__ = ["Pending"]
+__all__ = ["Pending", "bulk_timeout", "order_timeout"]
 
 _SWEEP_SECONDS: Final = 2.0
 _SWEPT_PER_SECOND: Final = 5000
@@ -79,3 +81,13 @@ class Pending:
             if value is not None:
                 final.append(OrderRecord.decode(value))
         return final
+
+
+def order_timeout(current: OrderRecord, timeout_seconds: float | None) -> WaitTimeoutError:
+    """Say that one order was not final in time."""
+    return WaitTimeoutError(f"order {current.key} is still {current.status} after {timeout_seconds} s")
+
+
+def bulk_timeout(status: BulkStatus, timeout_seconds: float | None) -> WaitTimeoutError:
+    """Say how many orders of a bulk were not final in time."""
+    return WaitTimeoutError(f"{status.pending} of {status.asked} orders are not final after {timeout_seconds} s")
