@@ -1,25 +1,19 @@
-"""The verbs of the `neo-cancel` command."""
+"""The commands of `neo-cancel`: what may be typed, and its help."""
 
-import math
-import os
 import sys
 from pathlib import Path
-from typing import Annotated, Final
 
 import typer
 from typer.exceptions import TyperException
 
+from neo_cancel.cli import options, verbs
 from neo_cancel.cli.bulk_file import read_orders
-from neo_cancel.cli.display import say, show_bad_rows, show_bulk, show_order, show_progress
 from neo_cancel.cli.exits import ExitCode, complain
 from neo_cancel.client import CancelProducer
-from neo_cancel.errors import InvalidOrderError, WaitTimeoutError
+from neo_cancel.errors import InvalidOrderError
 from neo_cancel.order import CancelOrder, Lane, Variety
 
-__all__ = ["run"]
-
-DEFAULT_REDIS_URL: Final = "redis://127.0.0.1:6379/0"
-ADDRESS_FILE: Final = Path("var/redis-url")
+__all__ = ["app", "run"]
 
 _HELP = """Cancel orders at Kotak Neo, and learn what truly became of them.
 
@@ -38,62 +32,38 @@ app = typer.Typer(
 
 
 def run(*, as_json: bool) -> int:
-    """Run the command with the process's arguments and answer its exit code; wrong usage is told in one line."""
+    """Run the command with the process's arguments and answer its exit code. Wrong usage becomes one line."""
     try:
-        return int(app(prog_name="neo-cancel", standalone_mode=False) or ExitCode.NONE_MAY_WORK)
+        code = app(prog_name="neo-cancel", standalone_mode=False, obj=CancelProducer)
     except TyperException as error:
         complain(f"{error.format_message()} (see --help)", kind="UsageError", as_json=as_json)
         return ExitCode.USAGE
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
-    if not 0 <= seconds < math.inf:
-        raise typer.BadParameter(f"{text!r} is no number of seconds")
-    return seconds
-
-
-RedisUrl = Annotated[
-    str | None, typer.Option("--redis-url", metavar="URL", help="Where the ledger is; see neo-cancel --help.")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, for programs.")]
-Wait = Annotated[bool, typer.Option("--wait", help="Wait for the final status.")]
-Timeout = Annotated[
-    float | None,
-    typer.Option("--timeout", parser=_seconds, metavar="SECONDS", help="How long to wait; for ever without."),
-]
+    return int(code or ExitCode.NONE_MAY_WORK)
 
 
 @app.command("order")
 def order_command(
-    ucc: Annotated[str, typer.Argument(metavar="UCC", help="The client account.")],
-    order_number: Annotated[str, typer.Argument(metavar="ORDER_NUMBER", help="The broker's number, digits only.")],
+    context: typer.Context,
+    ucc: options.Ucc,
+    order_number: options.OrderNumber,
     *,
-    variety: Annotated[
-        str, typer.Option(metavar="VARIETY", help="regular, bracket or cover: chooses the broker's endpoint.")
-    ] = Variety.REGULAR.value,
-    amo: Annotated[bool, typer.Option("--amo", help="An after-market order; needs --symbol.")] = False,
-    symbol: Annotated[str | None, typer.Option(help="The trading symbol, such as TCS-EQ.")] = None,
-    risk: Annotated[bool, typer.Option("--risk", help="Urgent: overtakes every routine cancel.")] = False,
-    strategy: Annotated[str | None, typer.Option(help="Who asks.")] = None,
-    reason: Annotated[str | None, typer.Option(help="Why.")] = None,
-    deadline: Annotated[
-        float | None,
-        typer.Option(parser=_seconds, metavar="SECONDS", help="When to give up; 60 routine, 300 risk without it."),
-    ] = None,
-    wait: Wait = False,
-    timeout: Timeout = None,
-    redis_url: RedisUrl = None,
-    as_json: AsJson = False,
+    variety: options.VarietyName = Variety.REGULAR.value,
+    amo: options.AfterMarket = False,
+    symbol: options.Symbol = None,
+    risk: options.Risk = False,
+    strategy: options.Strategy = None,
+    reason: options.Reason = None,
+    deadline: options.Deadline = None,
+    wait: options.Wait = False,
+    timeout: options.Timeout = None,
+    redis_url: options.RedisUrl = None,
+    as_json: options.AsJson = False,
 ) -> ExitCode:
     """Cancel one order.
 
     Example: neo-cancel order AB123 251015000123456 --risk --reason "stop loss" --wait --timeout 10
     """
-    _check_timeout(wait, timeout)
+    options.check_timeout(wait, timeout)
     wanted = CancelOrder(
         ucc=ucc,
         order_number=order_number,
@@ -105,30 +75,21 @@ def order_command(
         reason=reason,
         deadline_seconds=deadline,
     )
-    with CancelProducer(_address(redis_url)) as producer:
-        handle = producer.enqueue(wanted)
-        if not wait:
-            show_order(handle.status(), as_json=as_json)
-            return ExitCode.NONE_MAY_WORK
-        try:
-            record = handle.wait(timeout)
-        except WaitTimeoutError as error:
-            complain(str(error), kind=type(error).__name__, as_json=as_json)
-            record = handle.status()
-        show_order(record, as_json=as_json)
-        return _verdict(harmless=not record.may_still_work)
+    with _producer(context, redis_url) as producer:
+        return verbs.cancel_order(producer, wanted, wait=wait, timeout_seconds=timeout, as_json=as_json)
 
 
 @app.command("bulk")
 def bulk_command(
-    file: Annotated[str, typer.Argument(metavar="FILE", help="CSV with a header, or JSON lines; - is standard input.")],
+    context: typer.Context,
+    file: options.File,
     *,
-    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Send the good rows even where others are bad.")] = False,
-    risk: Annotated[bool, typer.Option("--risk", help="Make every row urgent, whatever its lane says.")] = False,
-    wait: Wait = False,
-    timeout: Timeout = None,
-    redis_url: RedisUrl = None,
-    as_json: AsJson = False,
+    skip_bad: options.SkipBad = False,
+    risk: options.RiskForAll = False,
+    wait: options.Wait = False,
+    timeout: options.Timeout = None,
+    redis_url: options.RedisUrl = None,
+    as_json: options.AsJson = False,
 ) -> ExitCode:
     """Cancel the orders of a file: all of them, or none where a row is bad.
 
@@ -138,34 +99,22 @@ def bulk_command(
     Examples: neo-cancel bulk open-orders.csv --risk --wait;
     echo '{"ucc": "AB123", "order_number": "251015000123456"}' | neo-cancel bulk -
     """
-    _check_timeout(wait, timeout)
-    found = read_orders(_content(file), lane=Lane.RISK if risk else None)
-    show_bad_rows(found.bad, as_json=as_json)
-    if found.bad and not (skip_bad and found.orders):
-        complain(f"nothing was sent: {len(found.bad)} bad rows", kind="InvalidOrderError", as_json=as_json)
+    options.check_timeout(wait, timeout)
+    rows = read_orders(_content(file), lane=Lane.RISK if risk else None)
+    if not verbs.is_to_be_sent(rows, skip_bad=skip_bad, as_json=as_json):
         return ExitCode.USAGE
-    with CancelProducer(_address(redis_url)) as producer:
-        handle = producer.enqueue_many(found.orders)
-        counts = {"duplicates": handle.duplicates, "attached": handle.attached, "answered": handle.answered}
-        if as_json:
-            say("accepted", {"batch": handle.batch, "asked": len(handle), **counts, "skipped": len(found.bad)})
-        else:
-            extra = "".join(f", {count} {name}" for name, count in counts.items() if count)
-            typer.echo(f"bulk {handle.batch}: {len(handle)} orders accepted{extra}")
-        if not wait:
-            return _verdict(harmless=not found.bad)
-        show_progress(handle, timeout_seconds=timeout, as_json=as_json)
-        status = show_bulk(handle, as_json=as_json)
-        return _verdict(harmless=status.is_complete and not found.bad)
+    with _producer(context, redis_url) as producer:
+        return verbs.cancel_bulk(producer, rows, wait=wait, timeout_seconds=timeout, as_json=as_json)
 
 
 @app.command("status")
 def status_command(
-    name: Annotated[str, typer.Argument(metavar="UCC|BATCH_ID", help="An account, or the id of a bulk alone.")],
-    order_number: Annotated[str | None, typer.Argument(metavar="[ORDER_NUMBER]", help="The broker's number.")] = None,
+    context: typer.Context,
+    name: options.UccOrBatch,
+    order_number: options.MaybeOrderNumber = None,
     *,
-    redis_url: RedisUrl = None,
-    as_json: AsJson = False,
+    redis_url: options.RedisUrl = None,
+    as_json: options.AsJson = False,
 ) -> ExitCode:
     """Show what is known of an order, or count a bulk. Nothing is sent.
 
@@ -173,39 +122,34 @@ def status_command(
     neo-cancel status 0b9c4f0e-6d0c-4f5e-9d57-0d2f1a3b5c7d
     """
     if order_number is None:
-        with CancelProducer(_address(redis_url)) as producer:
-            return _verdict(harmless=show_bulk(producer.bulk(name), as_json=as_json).is_complete)
+        with _producer(context, redis_url) as producer:
+            return verbs.show_bulk_status(producer.bulk(name), as_json=as_json)
     CancelOrder(ucc=name, order_number=order_number)
-    with CancelProducer(_address(redis_url)) as producer:
-        record = producer.look_up(name, order_number)
-    show_order(record, as_json=as_json)
-    return _verdict(harmless=not record.may_still_work)
+    with _producer(context, redis_url) as producer:
+        return verbs.show_order_status(producer, name, order_number, as_json=as_json)
 
 
 @app.command("watch")
 def watch_command(
-    batch: Annotated[str, typer.Argument(metavar="BATCH_ID", help="The id that `bulk` printed.")],
+    context: typer.Context,
+    batch: options.BatchId,
     *,
-    timeout: Timeout = None,
-    redis_url: RedisUrl = None,
-    as_json: AsJson = False,
+    timeout: options.Timeout = None,
+    redis_url: options.RedisUrl = None,
+    as_json: options.AsJson = False,
 ) -> ExitCode:
     """Follow a bulk until every order has a final status.
 
     Example: neo-cancel watch 0b9c4f0e-6d0c-4f5e-9d57-0d2f1a3b5c7d --json
     """
-    with CancelProducer(_address(redis_url)) as producer:
-        handle = producer.bulk(batch)
-        show_progress(handle, timeout_seconds=timeout, as_json=as_json)
-        return _verdict(harmless=show_bulk(handle, as_json=as_json).is_complete)
+    with _producer(context, redis_url) as producer:
+        return verbs.follow_bulk(producer.bulk(batch), timeout_seconds=timeout, as_json=as_json)
 
 
-def _address(given: str | None) -> str:
-    if url := given or os.environ.get("NEO_CANCEL_REDIS_URL"):
-        return url
-    if ADDRESS_FILE.is_file():
-        return ADDRESS_FILE.read_text(errors="replace").strip()
-    return DEFAULT_REDIS_URL
+def _producer(context: typer.Context, redis_url: str | None) -> CancelProducer:
+    """Make the producer by what `run` gave the command: CancelProducer, or a test's own."""
+    producer: CancelProducer = context.obj(options.address(redis_url))
+    return producer
 
 
 def _content(file: str) -> bytes:
@@ -214,12 +158,3 @@ def _content(file: str) -> bytes:
     except (OSError, ValueError) as error:
         rule = f"cannot be read: {getattr(error, 'strerror', None) or error}"
         raise InvalidOrderError("file", file, rule) from None
-
-
-def _check_timeout(wait: bool, timeout: float | None) -> None:
-    if timeout is not None and not wait:
-        raise typer.BadParameter("--timeout needs --wait")
-
-
-def _verdict(*, harmless: bool) -> ExitCode:
-    return ExitCode.NONE_MAY_WORK if harmless else ExitCode.SOME_MAY_WORK
