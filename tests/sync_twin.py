@@ -1,4 +1,4 @@
-"""`python tests/sync_twin.py [--check]`: write the synchronous producer from the one for asyncio, or see whether it is so."""
+"""`python tests/sync_twin.py [--check]`: write neo_cancel/sync from neo_cancel/aio, or say whether it has been done."""
 
 import re
 import subprocess
@@ -6,9 +6,15 @@ import sys
 from pathlib import Path
 
 PACKAGE = Path(__file__).parents[1] / "producers" / "neo_cancel"
-TWINS = {"aio.py": "client.py", "aio_handles.py": "handles.py"}
-NOTICE = "# Written by tests/sync_twin.py from {}: change that file, then run `make format`.\n"
+NOTICE = "# Written by tests/sync_twin.py from neo_cancel/aio/{}: change that file, then run `make format`.\n"
 
+PASSAGES = (
+    (" tests/sync_twin.py writes the folder `sync` from this one.", ""),
+    (" for asyncio", ""),
+    (", awaited.", "."),
+    (", within one event loop.", ". Safe to share between threads."),
+    (" Cancelling a waiting task ends the wait, not the order's cancel.", ""),
+)
 WORDS = (
     (r"\basync (def|with|for)\b", r"\1"),
     (r"\bawait ", ""),
@@ -18,41 +24,39 @@ WORDS = (
     (r"\baclose\b", "close"),
     (r"\basyncio\b", "time"),
     (r"\bconnect_async\b", "connect"),
-    (r"\baio_handles\b", "handles"),
-)
-PASSAGES = (
-    (r"The producer for asyncio: (.+), awaited\.", r"The producer: \1."),
-    (r", within one event loop\.", ". Safe to share between threads."),
-    (r" Cancelling a waiting task ends the wait, not the order's cancel\.", ""),
-    (r"Handles for asyncio:", "Handles:"),
+    (r"\bneo_cancel\.aio\b", "neo_cancel.sync"),
 )
 
 
 def synchronous(text: str) -> str:
-    for pattern, replacement in (*PASSAGES, *WORDS):
+    for passage, replacement in PASSAGES:
+        text = text.replace(passage, replacement)
+    for pattern, replacement in WORDS:
         text = re.sub(pattern, replacement, text)
     return text
 
 
-def tidy(text: str, name: str) -> str:
+def tidy(text: str, path: Path) -> str:
     """Leave out imports that are not needed any more, say plainly what needs no loop now, sort and format."""
     for command in (["check", "--quiet", "--fix", "--unsafe-fixes", "--select", "I,F401,C416,UP028"], ["format"]):
-        ruff = [Path(sys.executable).with_name("ruff"), *command, "--stdin-filename", PACKAGE / name, "-"]
+        ruff = [Path(sys.executable).with_name("ruff"), *command, "--stdin-filename", path, "-"]
         text = subprocess.run(ruff, input=text, capture_output=True, text=True, check=True).stdout
     return text
 
 
 def main() -> str | int:
-    made = {
-        twin: tidy(NOTICE.format(source) + synchronous((PACKAGE / source).read_text()), twin)
-        for source, twin in TWINS.items()
-    }
-    stale = [twin for twin, text in made.items() if text != (PACKAGE / twin).read_text()]
-    if "--check" in sys.argv:
-        return f"{', '.join(stale)}: not what the twin for asyncio says; run make format" if stale else 0
-    for twin in stale:
-        (PACKAGE / twin).write_text(made[twin])
-    return 0
+    sources = {path.name: path.read_text() for path in sorted((PACKAGE / "aio").glob("*.py"))}
+    if unused := [passage for passage, _ in PASSAGES if passage not in "".join(sources.values())]:
+        return f"neo_cancel/aio does not say any more: {unused}"
+    stale: list[str] = []
+    for name, source in sources.items():
+        twin = PACKAGE / "sync" / name
+        text = tidy(NOTICE.format(name) + synchronous(source), twin)
+        if not twin.exists() or twin.read_text() != text:
+            stale.append(name)
+            if "--check" not in sys.argv:
+                twin.write_text(text)
+    return f"stale in neo_cancel/sync: {', '.join(stale)}; run make format" if stale and "--check" in sys.argv else 0
 
 
 if __name__ == "__main__":

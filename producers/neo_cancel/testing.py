@@ -5,13 +5,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Self
 
-from neo_cancel.client import CancelProducer
 from neo_cancel.duplicates import distinct
 from neo_cancel.errors import UnknownOrderError, WaitTimeoutError
-from neo_cancel.handles import BulkHandle, OrderHandle
 from neo_cancel.messages import new_id
 from neo_cancel.order import CancelOrder, Lane
 from neo_cancel.record import FINAL, OrderRecord, Status
+from neo_cancel.sync.handles import BulkHandle, OrderHandle
+from neo_cancel.sync.producer import CancelProducer
 
 __all__ = ["RecordingProducer"]
 

@@ -9,9 +9,9 @@ from typer.exceptions import TyperException
 from neo_cancel.cli import options, verbs
 from neo_cancel.cli.bulk_file import read_orders
 from neo_cancel.cli.exits import ExitCode, complain
-from neo_cancel.client import CancelProducer
 from neo_cancel.errors import InvalidOrderError
 from neo_cancel.order import CancelOrder, Lane, Variety
+from neo_cancel.sync.producer import CancelProducer
 
 __all__ = ["app", "run"]
 

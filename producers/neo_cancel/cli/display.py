@@ -15,8 +15,8 @@ from neo_cancel.bulk import BulkStatus
 from neo_cancel.cli.bulk_file import BadRow
 from neo_cancel.cli.exits import complain
 from neo_cancel.errors import WaitTimeoutError
-from neo_cancel.handles import BulkHandle
 from neo_cancel.record import OrderRecord
+from neo_cancel.sync.handles import BulkHandle
 
 __all__ = ["say", "show_bad_rows", "show_bulk", "show_order", "show_progress"]
 

@@ -5,10 +5,10 @@ import typer
 from neo_cancel.cli.bulk_file import BulkFile
 from neo_cancel.cli.display import say, show_bad_rows, show_bulk, show_order, show_progress
 from neo_cancel.cli.exits import ExitCode, complain
-from neo_cancel.client import CancelProducer
 from neo_cancel.errors import WaitTimeoutError
-from neo_cancel.handles import BulkHandle
 from neo_cancel.order import CancelOrder
+from neo_cancel.sync.handles import BulkHandle
+from neo_cancel.sync.producer import CancelProducer
 
 __all__ = ["cancel_bulk", "cancel_order", "follow_bulk", "is_to_be_sent", "show_bulk_status", "show_order_status"]
 

@@ -1,26 +1,23 @@
 """The producer for asyncio: what a strategy or a risk desk calls, awaited."""
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from functools import partial
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
-from neo_cancel.aio_handles import AsyncBulkHandle, AsyncOrderHandle
-from neo_cancel.bulk import decoded, final_records, keys_of, slices
+from neo_cancel.aio.handles import AsyncBulkHandle, AsyncOrderHandle
+from neo_cancel.aio.ledger import AsyncLedger
+from neo_cancel.bulk import decoded, final_records, slices
 from neo_cancel.connection import connect_async, shown_url
-from neo_cancel.errors import LedgerUnavailableError, UnknownOrderError
-from neo_cancel.ledger import DEFAULT_TTL_SECONDS, EVENTS, ScriptCall, batch_key, load_script, order_key
+from neo_cancel.errors import UnknownOrderError
+from neo_cancel.ledger import DEFAULT_TTL_SECONDS
 from neo_cancel.messages import CHUNK_SIZE
 from neo_cancel.order import CancelOrder
-from neo_cancel.plan import Plan, Rounds
+from neo_cancel.plan import Plan
 from neo_cancel.record import OrderRecord
-from neo_cancel.translation import translated
 from neo_cancel.waiting import Pending
 
 __all__ = ["AsyncCancelProducer"]
-
-_Read = TypeVar("_Read")
 
 
 class AsyncCancelProducer:
@@ -38,22 +35,20 @@ class AsyncCancelProducer:
         self, redis_url: str, *, time_to_live_seconds: int = DEFAULT_TTL_SECONDS, chunk_size: int = CHUNK_SIZE
     ) -> None:
         self._plan = Plan(time_to_live_seconds, chunk_size)
-        # Any: redis-py types its synchronous and its asynchronous replies as one.
-        self._redis: Any = connect_async(redis_url)
-        self.address = shown_url(redis_url)
+        self._ledger = AsyncLedger(connect_async(redis_url), shown_url(redis_url))
+        self.address = self._ledger.address
 
     async def connect(self) -> Self:
         """Connect and load the scripts now, so that the first cancel of the day pays for neither.
 
         Raises LedgerUnavailableError within 3 s, naming the address without the password.
         """
-        with translated(self.address):
-            await self._redis.script_load(load_script("enqueue").text)
+        await self._ledger.load_scripts()
         return self
 
     async def aclose(self) -> None:
         """Close the connections. Orders go on; a second call does nothing."""
-        await self._redis.aclose()
+        await self._ledger.aclose()
 
     async def __aenter__(self) -> Self:
         return self
@@ -70,7 +65,7 @@ class AsyncCancelProducer:
         it is answered from the ledger. Raises LedgerUnavailableError or LedgerRefusedError; then repeat it, nothing
         doubles.
         """
-        await self._run(self._plan.one(order))
+        await self._ledger.run(self._plan.one(order))
         return AsyncOrderHandle(self, order.ucc, order.order_number)
 
     async def enqueue_many(self, orders: Iterable[CancelOrder]) -> AsyncBulkHandle:
@@ -81,7 +76,7 @@ class AsyncCancelProducer:
         repeat the whole bulk, nothing doubles.
         """
         bulk = self._plan.many(orders)
-        return AsyncBulkHandle(self, bulk.batch, bulk.names, **bulk.counts(await self._run(bulk.calls)))
+        return AsyncBulkHandle(self, bulk.batch, bulk.names, **bulk.counts(await self._ledger.run(bulk.calls)))
 
     def order(self, ucc: str, order_number: str) -> AsyncOrderHandle:
         """Ask for an order by its names, for example from another process than the one that enqueued it."""
@@ -89,24 +84,21 @@ class AsyncCancelProducer:
 
     async def bulk(self, batch: str) -> AsyncBulkHandle:
         """Ask for a bulk by its id. Raises UnknownOrderError where the ledger knows none."""
-        with translated(self.address):
-            members = await self._redis.lrange(batch_key(batch), 0, -1)
-        if not members:
+        names = await self._ledger.members(batch)
+        if not names:
             raise UnknownOrderError(f"the ledger knows no bulk {batch}")
-        # A chunk whose answer got lost was sent again and stands in the list twice.
-        return AsyncBulkHandle(self, batch, list(dict.fromkeys(name.decode() for name in members)))
+        return AsyncBulkHandle(self, batch, names)
 
     async def look_up(self, ucc: str, order_number: str) -> OrderRecord:
         """Read the record of an order. Raises UnknownOrderError where the ledger holds none."""
-        with translated(self.address):
-            value = await self._redis.get(order_key(ucc, order_number))
+        value = await self._ledger.value(ucc, order_number)
         if value is None:
             raise UnknownOrderError(f"the ledger knows no order {ucc}:{order_number}")
         return OrderRecord.decode(value)
 
     async def read_records(self, names: Sequence[str]) -> list[OrderRecord | None]:
         """Read the records of orders named UCC:ORDER_NUMBER, in that order; None for one the ledger does not hold."""
-        return decoded([value for some in slices(names) for value in await self._values(some)])
+        return decoded([value for some in slices(names) for value in await self._ledger.values(some)])
 
     async def events(self, *, since: str = "$", timeout_seconds: float | None = None) -> AsyncIterator[OrderRecord]:
         """Follow every order that becomes final, from any producer, from now on or after the event id `since`.
@@ -115,59 +107,24 @@ class AsyncCancelProducer:
         20,000 messages ago. Ends after `timeout_seconds`, never without. A slow consumer sees later states; the ledger
         keeps the truth.
         """
-        pending = Pending((), timeout_seconds)
-        pending.cursor = since if since != "$" else await self._last_event()
+        ledger, pending = self._ledger, Pending((), timeout_seconds)
+        pending.cursor = since if since != "$" else await ledger.last_event()
         while pending.remaining_seconds > 0:
-            names = pending.advance(await self._patiently(pending, partial(self._next_events, pending)))
-            for some in slices(names):
-                for record in final_records(await self._patiently(pending, partial(self._values, some))):
+            reply = await ledger.patiently(pending, partial(ledger.next_events, pending))
+            for some in slices(pending.advance(reply)):
+                for record in final_records(await ledger.patiently(pending, partial(ledger.values, some))):
                     yield record
 
     async def results(self, names: Sequence[str], timeout_seconds: float | None = None) -> AsyncIterator[OrderRecord]:
         """Yield each named order's record once, as it becomes final; end early when the time is up."""
-        pending = Pending(names, timeout_seconds)
+        ledger, pending = self._ledger, Pending(names, timeout_seconds)
         # Not patient: a server that is away from the start is an error; the wait outlives one that goes away later.
-        pending.cursor = await self._last_event()
+        pending.cursor = await ledger.last_event()
         reply: Any = None
         while True:
             for some in slices(pending.to_read(reply)):
-                for record in pending.settle(some, await self._patiently(pending, partial(self._values, some))):
+                for record in pending.settle(some, await ledger.patiently(pending, partial(ledger.values, some))):
                     yield record
             if pending.is_over:
                 return
-            reply = await self._patiently(pending, partial(self._next_events, pending))
-
-    async def _run(self, calls: Sequence[ScriptCall]) -> list[Any]:
-        rounds = Rounds(calls)
-        with translated(self.address):
-            while group := rounds.next_group():
-                for script in rounds.to_load():
-                    await self._redis.script_load(script.text)
-                async with self._redis.pipeline(transaction=False) as pipeline:
-                    for call in group:
-                        pipeline.execute_command(*call.command)
-                    rounds.take(await pipeline.execute(raise_on_error=False))
-        return rounds.replies
-
-    async def _values(self, names: Sequence[str]) -> list[bytes | None]:
-        with translated(self.address):
-            values: list[bytes | None] = await self._redis.mget(keys_of(names))
-        return values
-
-    async def _last_event(self) -> str | bytes:
-        with translated(self.address):
-            last = await self._redis.xrevrange(EVENTS, count=1)
-        return last[0][0] if last else "0-0"
-
-    async def _next_events(self, pending: Pending) -> Any:
-        with translated(self.address):
-            return await self._redis.xread({EVENTS: pending.cursor}, count=500, block=pending.block_milliseconds)
-
-    async def _patiently(self, pending: Pending, read: Callable[[], Awaitable[_Read]]) -> _Read:
-        while True:
-            try:
-                return await read()
-            except LedgerUnavailableError:
-                if pending.remaining_seconds <= 0:
-                    raise
-                await asyncio.sleep(pending.pause_seconds)
+            reply = await ledger.patiently(pending, partial(ledger.next_events, pending))

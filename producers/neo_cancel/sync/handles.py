@@ -1,4 +1,4 @@
-# Written by tests/sync_twin.py from aio_handles.py: change that file, then run `make format`.
+# Written by tests/sync_twin.py from neo_cancel/aio/handles.py: change that file, then run `make format`.
 """Handles: one order's cancel, or a bulk's, to ask about and to wait for."""
 
 from collections.abc import Iterator, Sequence
