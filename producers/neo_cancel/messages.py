@@ -55,53 +55,60 @@ def new_id() -> str:
 def envelope(*, ucc: str, lane: str, orders: Sequence[str], batch: str | None = None) -> tuple[str, str]:
     """Write the Celery message (protocol 2, JSON) of one chunk as it lies in the Redis list named like the lane.
 
-    `orders` are the JSON texts of orders of one account; none asks to look into the account's backlog. The message comes
-    in two halves: the server's time in milliseconds goes between them, so that recovery can tell a waiting message from a
-    lost one by one clock.
+    `orders` are the JSON texts of orders of one account. Without orders, the message asks a worker to look into the
+    account's backlog. The message comes in two halves; the server's time in milliseconds goes between them. So
+    recovery can tell a waiting message from a lost one by one clock.
     """
     head = json.dumps({"v": WIRE_VERSION, "ucc": ucc, "lane": lane, "batch": batch})
     chunk = f'{head[:-1]}, "orders": [{", ".join(orders)}]}}'
-    message_id = new_id()
     count = f"{len(orders)} {'order' if len(orders) == 1 else 'orders'}" if orders else "backlog"
-    shown = f"{ucc} {count} {lane}"
-    message: dict[str, Any] = {
+    message_id = new_id()
+    message = {
         "body": f"[[{chunk}], {{}}, {_EMBED}]",
         "content-encoding": "utf-8",
         "content-type": "application/json",
-        "headers": {
-            "lang": "py",
-            "task": TASK_NAME,
-            "id": message_id,
-            "shadow": None,
-            "eta": None,
-            "expires": None,
-            "group": None,
-            "group_index": None,
-            "retries": 0,
-            "timelimit": [None, None],
-            "root_id": message_id,
-            "parent_id": None,
-            "argsrepr": f"({shown})",
-            "kwargsrepr": "{}",
-            "origin": _ORIGIN,
-            "ignore_result": False,
-            "replaced_task_nesting": 0,
-            "stamped_headers": None,
-            "stamps": {},
-            "enqueued_ms": _ENQUEUED_MARK,
-        },
-        "properties": {
-            "correlation_id": message_id,
-            "reply_to": message_id,
-            "delivery_mode": 2,
-            "delivery_info": {"exchange": "", "routing_key": lane},
-            "priority": 0,
-            "body_encoding": "utf-8",
-            "delivery_tag": message_id,
-        },
+        "headers": _headers(message_id, shown=f"({ucc} {count} {lane})"),
+        "properties": _properties(message_id, lane),
     }
     before, _, after = json.dumps(message).rpartition(f'"{_ENQUEUED_MARK}"')
     return before, after
+
+
+def _headers(message_id: str, *, shown: str) -> dict[str, Any]:
+    return {
+        "lang": "py",
+        "task": TASK_NAME,
+        "id": message_id,
+        "shadow": None,
+        "eta": None,
+        "expires": None,
+        "group": None,
+        "group_index": None,
+        "retries": 0,
+        "timelimit": [None, None],
+        "root_id": message_id,
+        "parent_id": None,
+        "argsrepr": shown,
+        "kwargsrepr": "{}",
+        "origin": _ORIGIN,
+        "ignore_result": False,
+        "replaced_task_nesting": 0,
+        "stamped_headers": None,
+        "stamps": {},
+        "enqueued_ms": _ENQUEUED_MARK,
+    }
+
+
+def _properties(message_id: str, lane: str) -> dict[str, Any]:
+    return {
+        "correlation_id": message_id,
+        "reply_to": message_id,
+        "delivery_mode": 2,
+        "delivery_info": {"exchange": "", "routing_key": lane},
+        "priority": 0,
+        "body_encoding": "utf-8",
+        "delivery_tag": message_id,
+    }
 
 
 def chunks(orders: Iterable[CancelOrder], size: int = CHUNK_SIZE) -> list[list[CancelOrder]]:

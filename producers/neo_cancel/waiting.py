@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final
 
 from neo_cancel.bulk import BulkStatus
@@ -18,26 +18,31 @@ _FINAL_WORDS: Final = frozenset(status.encode() for status in FINAL)
 
 
 class Pending:
-    """The orders a waiter still waits for, and what to read next. Knows no socket: sync and async waiters share it.
+    """The orders whose final status a caller waits for, and what to read next.
 
-    Events say who became final. Now and then, every two seconds up to 10,000 orders, all that is left is read, so that
-    an event trimmed from the stream or lost with a server delays a waiter instead of hanging it.
+    `timeout_seconds` runs from now; None means no end. `clock` answers seconds that never go back.
+
+    Events name the orders that became final. A sweep reads all orders that are left, every two seconds up to 10,000
+    orders: an event that was trimmed from the stream or lost with a server delays the caller, and hangs nothing.
     """
 
-    def __init__(self, names: Iterable[str], timeout_seconds: float | None) -> None:
+    def __init__(
+        self, names: Iterable[str], timeout_seconds: float | None, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.names = dict.fromkeys(names)
         self.cursor: str | bytes = "$"
-        self._ends = None if timeout_seconds is None else time.monotonic() + timeout_seconds
+        self._clock = clock
+        self._ends = None if timeout_seconds is None else clock() + timeout_seconds
         self._next_sweep = 0.0
 
     @property
     def remaining_seconds(self) -> float:
         """Time left; infinite without a time-out."""
-        return float("inf") if self._ends is None else self._ends - time.monotonic()
+        return float("inf") if self._ends is None else self._ends - self._clock()
 
     @property
     def is_over(self) -> bool:
-        """Nothing is waited for any more, or the time is up."""
+        """No order is left, or the time is up."""
         return not self.names or self.remaining_seconds <= 0
 
     @property
@@ -47,19 +52,19 @@ class Pending:
 
     @property
     def pause_seconds(self) -> float:
-        """How long to leave a server alone that did not answer."""
+        """How long to leave a server alone that did not answer: random, and never beyond the time left."""
         return min(random.uniform(0.05, 0.5), max(0.0, self.remaining_seconds))
 
     def to_read(self, reply: Any = None) -> list[str]:
         """Name the orders to read now, given the reply of a blocking read of the events."""
         ended = self.advance(reply)
-        if time.monotonic() < self._next_sweep:
+        if self._clock() < self._next_sweep:
             return [name for name in ended if name in self.names]
-        self._next_sweep = time.monotonic() + max(_SWEEP_SECONDS, len(self.names) / _SWEPT_PER_SECOND)
+        self._next_sweep = self._clock() + max(_SWEEP_SECONDS, len(self.names) / _SWEPT_PER_SECOND)
         return list(self.names)
 
     def advance(self, reply: Any) -> list[str]:
-        """Move on in the stream and name who became final, each once."""
+        """Move on in the stream and name the orders that became final, each once."""
         # Protocol 2 answers a list of pairs, protocol 3 a map of lists.
         streams: dict[Any, Any] = dict(reply or ())
         entries: list[Any] = [entry for stream in streams.values() for entry in stream]

@@ -1,11 +1,9 @@
 """Waiters that know which orders are left, and what to read next."""
 
-import time
-
 import pytest
 
-from neo_cancel import Status
-from neo_cancel.waiting import Pending
+from neo_cancel import BulkStatus, OrderRecord, Status
+from neo_cancel.waiting import Pending, bulk_timeout, order_timeout
 
 
 def encoded(status: str, number: int = 0) -> bytes:
@@ -46,7 +44,37 @@ def test_a_waiter_without_names_or_time_is_over():
 
 
 def test_a_wait_ends_no_later_than_its_time_out_says():
-    pending = Pending(["A:1"], 0.05)
+    now = [100.0]
+    pending = Pending(["A:1"], 0.05, clock=lambda: now[0])
     assert pending.pause_seconds <= 0.05
-    time.sleep(0.06)
+    now[0] += 0.06
     assert 0 == pending.pause_seconds
+    assert pending.is_over
+
+
+def test_a_sweep_reads_what_no_event_names_every_two_seconds():
+    """An event that got lost delays the caller for two seconds, not for ever."""
+    now = [100.0]
+    pending = Pending(["A:1", "A:2"], None, clock=lambda: now[0])
+    assert ["A:1", "A:2"] == pending.to_read()
+    now[0] += 1.9
+    assert [] == pending.to_read()
+    now[0] += 0.2
+    assert ["A:1", "A:2"] == pending.to_read()
+
+
+def test_sweeps_of_many_orders_are_rarer():
+    """A hundred thousand orders are swept every twenty seconds, so that a wait costs the server little."""
+    now = [100.0]
+    pending = Pending([f"A:{number}" for number in range(100_000)], None, clock=lambda: now[0])
+    pending.to_read()
+    now[0] += 19.0
+    assert [] == pending.to_read()
+    now[0] += 2.0
+    assert 100_000 == len(pending.to_read())
+
+
+def test_the_errors_of_a_wait_say_what_is_not_final():
+    record = OrderRecord(ucc="AB123", order_number="251015000123456", status=Status.QUEUED, enqueued_at=0.0)
+    assert "order AB123:251015000123456 is still queued after 2 s" == str(order_timeout(record, 2))
+    assert "1 of 2 orders are not final after 2 s" == str(bulk_timeout(BulkStatus.of([record, None]), 2))
