@@ -13,7 +13,7 @@ from neo_cancel.ledger import Script, ScriptCall, enqueue_call, load_script
 from neo_cancel.messages import chunks, new_id
 from neo_cancel.order import CancelOrder
 
-__all__ = ["BulkPlan", "Plan", "Rounds"]
+__all__ = ["MAX_CHUNK_SIZE", "BulkPlan", "Plan", "Rounds"]
 
 CALLS_AT_ONCE: Final = 20
 TEACH_AT_MOST: Final = 3
