@@ -15,7 +15,10 @@ READ_AT_ONCE: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class BulkStatus:
-    """Counts per status at one moment; with `missing`, the orders past their time to live, they add up to `asked`."""
+    """Counts per status at one moment. The counts and `missing` add up to `asked`.
+
+    `missing` counts the orders whose records are past their time to live; such an order may still work.
+    """
 
     counts: Mapping[Status, int]
     asked: int
@@ -24,7 +27,7 @@ class BulkStatus:
 
     @property
     def pending(self) -> int:
-        """How many have no final status yet."""
+        """How many orders have no final status yet."""
         return sum(count for status, count in self.counts.items() if status not in FINAL)
 
     @property
@@ -39,7 +42,7 @@ class BulkStatus:
 
     @classmethod
     def of(cls, records: Iterable[OrderRecord | None]) -> "BulkStatus":
-        """Count; None stands for an order the ledger does not know any more."""
+        """Count the records; None stands for an order that the ledger does not know any more."""
         known = list(records)
         found = [record for record in known if record is not None]
         return cls(
@@ -50,7 +53,7 @@ class BulkStatus:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Say it for programs."""
+        """Give the counts as JSON data."""
         return {
             "asked": self.asked,
             "counts": {str(status): count for status, count in sorted(self.counts.items())},
@@ -63,17 +66,17 @@ class BulkStatus:
 
 
 def slices(names: Sequence[str], size: int = READ_AT_ONCE) -> Iterator[Sequence[str]]:
-    """Cut a list into pieces that one command may carry."""
+    """Cut a list of names into pieces that one command may carry."""
     return (names[at : at + size] for at in range(0, len(names), size))
 
 
 def decoded(values: Iterable[bytes | None]) -> list[OrderRecord | None]:
-    """Decode what was found; None stays None."""
+    """Decode the records that were found; None stays None."""
     return [None if value is None else OrderRecord.decode(value) for value in values]
 
 
 def final_records(values: Iterable[bytes | None]) -> list[OrderRecord]:
-    """Decode what is final; an order that was enqueued again since its event will send another one."""
+    """Decode the final records. An order that was enqueued again since its event is left out: it will send another event."""
     return [record for value in values if value and (record := OrderRecord.decode(value)).is_final]
 
 

@@ -9,7 +9,9 @@ __all__ = ["contradiction", "distinct"]
 
 
 def distinct(orders: Iterable[CancelOrder]) -> tuple[list[CancelOrder], int]:
-    """Collapse orders named twice, and say how many went: the more urgent lane wins.
+    """Collapse the entries for one order into one; answer the orders and how many entries were dropped.
+
+    The most urgent lane wins.
 
     Raises InvalidOrderError for an empty bulk and where two entries contradict each other about what the order is.
     """
@@ -32,7 +34,7 @@ def distinct(orders: Iterable[CancelOrder]) -> tuple[list[CancelOrder], int]:
 
 
 def contradiction(first: CancelOrder, second: CancelOrder) -> InvalidOrderError | None:
-    """Say where two entries for one order disagree about what the order is."""
+    """Make the error for two entries that describe one order differently; None where they agree."""
     for field in ("variety", "amo", "trading_symbol"):
         if getattr(first, field) != getattr(second, field):
             rule = f"contradicts an earlier entry for order {second.order_number} ({getattr(first, field)!s})"

@@ -1,4 +1,4 @@
-r"""The contract between whoever wants an order cancelled and the workers that do it.
+r"""The message that asks the workers to cancel orders: the contract with senders in any language.
 
 A strategy that does not use Python sends the message itself: LPUSH to the Redis list `risk` or `routine`, one JSON text
 a message, a Celery task of protocol 2 with orders of one account:

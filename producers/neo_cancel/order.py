@@ -22,9 +22,9 @@ _SYMBOL = re.compile(r"[A-Z0-9&-]{1,50}", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
-def is_ucc(said: object) -> bool:
-    """Tell whether this can name an account."""
-    return isinstance(said, str) and _UCC.fullmatch(said) is not None
+def is_ucc(value: object) -> bool:
+    """Tell whether a value can name an account."""
+    return isinstance(value, str) and _UCC.fullmatch(value) is not None
 
 
 class Variety(StrEnum):
@@ -49,12 +49,12 @@ DEFAULT_DEADLINE_SECONDS: Final[Mapping[str, float]] = {Lane.ROUTINE: 60.0, Lane
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CancelOrder:
-    """The wish that one order be cancelled.
+    """A request to cancel one order.
 
     `ucc` is the client account (3 to 16 of A-Z and 0-9); `order_number` the Nest order number
     exactly as the broker returned it (10 to 20 digits, a string). `variety` chooses the endpoint.
-    An after-market order needs `amo=True` and its `trading_symbol`. `strategy` and `reason` say who
-    asked and why (at most 64 and 200 characters). `deadline_seconds` runs from acceptance; None means
+    An after-market order needs `amo=True` and its `trading_symbol`. `strategy` and `reason` name the
+    sender and its reason (at most 64 and 200 characters). `deadline_seconds` runs from acceptance; None means
     the lane's default: 60 s routine, 300 s risk.
 
     Raises InvalidOrderError, naming field, value and rule.
@@ -107,7 +107,7 @@ class CancelOrder:
         return DEFAULT_DEADLINE_SECONDS[self.lane]
 
     def to_wire(self) -> dict[str, Any]:
-        """Say it as JSON data: every field but those that hold None or the default."""
+        """Give the order as JSON data: every field but those that hold None or the default."""
         wire: dict[str, Any] = {
             "ucc": self.ucc,
             "order_number": self.order_number,
@@ -124,7 +124,7 @@ class CancelOrder:
 
     @classmethod
     def from_wire(cls, wire: object) -> "CancelOrder":
-        """Read one order of a message or a file; fields this version does not know are left aside.
+        """Read one order of a message or a file; fields that this version does not know are ignored.
 
         Raises InvalidOrderError as the constructor does, also for data that is not an object.
         """

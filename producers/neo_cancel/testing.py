@@ -19,9 +19,8 @@ __all__ = ["RecordingProducer"]
 class RecordingProducer(CancelProducer):
     """Record what a strategy enqueues, and play the workers with `settle`. Connects nowhere.
 
-    `orders` are the cancels for which a worker would be called, in the order of arrival: an order named twice in a
-    bulk, one that is attached to and one that is dead already are left out, one asked for again as a risk cancel is
-    not.
+    `orders` are the cancels for which a worker would be called, in the order of arrival. An order named twice in a bulk
+    is in there once. One that is dead already is left out, and so is one under way, unless a risk cancel asks for it.
     """
 
     def __init__(self) -> None:

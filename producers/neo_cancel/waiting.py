@@ -76,7 +76,7 @@ class Pending:
         return list(dict.fromkeys(ended_names(entries)))
 
     def settle(self, names: Sequence[str], values: Sequence[bytes | None]) -> list[OrderRecord]:
-        """Take in what was read and answer the records that are final now. A vanished record ends its wait, too."""
+        """Take in the records that were read and answer those that are final now. A record that is gone ends its wait, too."""
         final: list[OrderRecord] = []
         for name, value in zip(names, values, strict=True):
             # Only what is final is worth decoding: a sweep reads many that are not.
@@ -89,10 +89,10 @@ class Pending:
 
 
 def order_timeout(current: OrderRecord, timeout_seconds: float | None) -> WaitTimeoutError:
-    """Say that one order was not final in time."""
+    """Make the error for an order that was not final in time."""
     return WaitTimeoutError(f"order {current.key} is still {current.status} after {timeout_seconds} s")
 
 
 def bulk_timeout(status: BulkStatus, timeout_seconds: float | None) -> WaitTimeoutError:
-    """Say how many orders of a bulk were not final in time."""
+    """Make the error for a bulk with orders that were not final in time."""
     return WaitTimeoutError(f"{status.pending} of {status.asked} orders are not final after {timeout_seconds} s")

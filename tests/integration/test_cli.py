@@ -76,7 +76,7 @@ def test_an_order_is_accepted_with_every_option(neo_cancel, client):
     assert 1 == client.llen("risk")
 
 
-def test_waiting_for_an_order_nobody_works_on_times_out_with_one(neo_cancel):
+def test_waiting_for_an_order_without_a_worker_times_out_with_one(neo_cancel):
     result = neo_cancel("order", "AB123", NUMBER, "--wait", "--timeout", "0.3")
     assert 1 == result.code
     assert "is still queued after 0.3 s" in result.err

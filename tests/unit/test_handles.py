@@ -38,16 +38,16 @@ class Away:
 
 async def test_a_wait_that_has_begun_outlives_a_server_that_is_away():
     waiting = Hasty([NAME], None)
-    assert "back" == Ledger(None, "nowhere").patiently(waiting, Away(3))
-    assert "back" == await AsyncLedger(None, "nowhere").patiently(waiting, Away(3).awaited)
+    assert "back" == Ledger(None, "nowhere").retry_until_available(waiting, Away(3))
+    assert "back" == await AsyncLedger(None, "nowhere").retry_until_available(waiting, Away(3).awaited)
 
 
 async def test_a_wait_gives_up_when_its_time_is_up():
     over = Hasty([NAME], 0)
     with pytest.raises(LedgerUnavailableError):
-        Ledger(None, "nowhere").patiently(over, Away(3))
+        Ledger(None, "nowhere").retry_until_available(over, Away(3))
     with pytest.raises(LedgerUnavailableError):
-        await AsyncLedger(None, "nowhere").patiently(over, Away(3).awaited)
+        await AsyncLedger(None, "nowhere").retry_until_available(over, Away(3).awaited)
 
 
 class Late:

@@ -36,7 +36,7 @@ BAD_VALUES: list[tuple[str, Any]] = [
 
 @pytest.mark.parametrize(("field", "value"), BAD_VALUES)
 def test_refuses_a_bad_value_and_names_field_value_and_rule(field, value):
-    """Whoever gets the error can mend the input without reading our code."""
+    """A caller can mend the input by the error alone."""
     with pytest.raises(InvalidOrderError) as caught:
         CancelOrder(**{**GOOD, field: value})
     assert field == caught.value.field

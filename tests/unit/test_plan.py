@@ -12,7 +12,7 @@ def order(number: int = 0, **fields) -> CancelOrder:
     return CancelOrder(ucc="AB123", order_number=f"2510150001{number:05}", **fields)
 
 
-def test_only_what_a_forgetful_server_did_not_run_is_sent_again():
+def test_only_the_calls_that_did_not_run_are_sent_again():
     calls = Plan(60, 1).many([order(n) for n in range(3)]).calls
     rounds = Rounds(calls)
     assert list(calls) == rounds.next_group()
@@ -34,7 +34,7 @@ def test_ten_thousand_orders_of_a_hundred_accounts_take_ten_round_trips():
     assert {"duplicates": 0, "attached": 0, "answered": 0} == bulk.counts(rounds.replies)
 
 
-def test_a_server_that_never_learns_is_an_error_in_the_end():
+def test_a_server_that_loses_the_scripts_each_time_is_an_error_in_the_end():
     rounds = Rounds(Plan(60, 1).one(order()))
     for _ in range(3):
         rounds.next_group()

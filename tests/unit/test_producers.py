@@ -160,7 +160,7 @@ def test_an_order_that_was_enqueued_again_since_its_event_is_left_out(producer, 
     assert [] == list(producer.events(since="0-0", timeout_seconds=0.01))
 
 
-def test_a_server_that_forgot_the_scripts_is_taught_them(producer, client):
+def test_a_server_that_lost_the_scripts_gets_them_again(producer, client):
     client.script_flush()
     assert 0 == producer.enqueue_many([order(1), order(2)]).attached
     assert 1 == client.llen("routine")

@@ -75,8 +75,8 @@ class AsyncLedger:
         with translated(self.address):
             return await self._redis.xread({EVENTS: pending.cursor}, count=500, block=pending.block_milliseconds)
 
-    async def patiently(self, pending: Pending, read: Callable[[], Awaitable[_Read]]) -> _Read:
-        """Read, and read again for as long as Redis is away and the waiter has time."""
+    async def retry_until_available(self, pending: Pending, read: Callable[[], Awaitable[_Read]]) -> _Read:
+        """Read, and try again while Redis is away and the waiter has time left."""
         while True:
             try:
                 return await read()

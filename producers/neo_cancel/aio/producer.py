@@ -110,21 +110,23 @@ class AsyncCancelProducer:
         ledger, pending = self._ledger, Pending((), timeout_seconds)
         pending.cursor = since if since != "$" else await ledger.last_event()
         while pending.remaining_seconds > 0:
-            reply = await ledger.patiently(pending, partial(ledger.next_events, pending))
+            reply = await ledger.retry_until_available(pending, partial(ledger.next_events, pending))
             for some in slices(pending.advance(reply)):
-                for record in final_records(await ledger.patiently(pending, partial(ledger.values, some))):
+                for record in final_records(await ledger.retry_until_available(pending, partial(ledger.values, some))):
                     yield record
 
     async def results(self, names: Sequence[str], timeout_seconds: float | None = None) -> AsyncIterator[OrderRecord]:
         """Yield each named order's record once, as it becomes final; end early when the time is up."""
         ledger, pending = self._ledger, Pending(names, timeout_seconds)
-        # Not patient: a server that is away from the start is an error; the wait outlives one that goes away later.
+        # Not retried: a server that is away from the start is an error. The wait outlives one that goes away later.
         pending.cursor = await ledger.last_event()
         reply: Any = None
         while True:
             for some in slices(pending.to_read(reply)):
-                for record in pending.settle(some, await ledger.patiently(pending, partial(ledger.values, some))):
+                for record in pending.settle(
+                    some, await ledger.retry_until_available(pending, partial(ledger.values, some))
+                ):
                     yield record
             if pending.is_over:
                 return
-            reply = await ledger.patiently(pending, partial(ledger.next_events, pending))
+            reply = await ledger.retry_until_available(pending, partial(ledger.next_events, pending))

@@ -23,7 +23,7 @@ _Row = tuple[int, Mapping[str, Any] | InvalidOrderError]
 
 @dataclass(frozen=True, slots=True)
 class BadRow:
-    """A row that holds no order that may travel: where it stands and what is wrong."""
+    """A row that holds no good order: its line, and its error."""
 
     line: int
     error: InvalidOrderError
@@ -34,16 +34,16 @@ class BadRow:
 
 @dataclass(frozen=True, slots=True)
 class BulkFile:
-    """What a file holds: orders that may travel, and rows that may not."""
+    """What a file holds: good orders, and bad rows."""
 
     orders: Sequence[CancelOrder]
     bad: Sequence[BadRow]
 
 
 def read_orders(data: bytes, *, lane: str | None = None) -> BulkFile:
-    """Read a bulk file; `lane` overrides what the rows say.
+    """Read a bulk file; `lane` overrides the lanes of the rows.
 
-    Raises InvalidOrderError where the file as a whole cannot be read; a bad row is put aside with its line number.
+    Raises InvalidOrderError where the file as a whole cannot be read; a bad row is kept apart, with its line number.
     """
     text = _text(data)
     start = text.lstrip()[:1]

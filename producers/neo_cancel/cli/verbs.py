@@ -3,7 +3,7 @@
 import typer
 
 from neo_cancel.cli.bulk_file import BulkFile
-from neo_cancel.cli.display import say, show_bad_rows, show_bulk, show_order, show_progress
+from neo_cancel.cli.display import show_bad_rows, show_bulk, show_order, show_progress, write_object
 from neo_cancel.cli.exits import ExitCode, complain
 from neo_cancel.errors import WaitTimeoutError
 from neo_cancel.order import CancelOrder
@@ -72,7 +72,7 @@ def show_order_status(producer: CancelProducer, ucc: str, order_number: str, *, 
 def _show_accepted(handle: BulkHandle, *, skipped: int, as_json: bool) -> None:
     counts = {"duplicates": handle.duplicates, "attached": handle.attached, "answered": handle.answered}
     if as_json:
-        say("accepted", {"batch": handle.batch, "asked": len(handle), **counts, "skipped": skipped})
+        write_object("accepted", {"batch": handle.batch, "asked": len(handle), **counts, "skipped": skipped})
     else:
         extra = "".join(f", {count} {name}" for name, count in counts.items() if count)
         typer.echo(f"bulk {handle.batch}: {len(handle)} orders accepted{extra}")

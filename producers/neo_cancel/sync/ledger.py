@@ -76,8 +76,8 @@ class Ledger:
         with translated(self.address):
             return self._redis.xread({EVENTS: pending.cursor}, count=500, block=pending.block_milliseconds)
 
-    def patiently(self, pending: Pending, read: Callable[[], _Read]) -> _Read:
-        """Read, and read again for as long as Redis is away and the waiter has time."""
+    def retry_until_available(self, pending: Pending, read: Callable[[], _Read]) -> _Read:
+        """Read, and try again while Redis is away and the waiter has time left."""
         while True:
             try:
                 return read()

@@ -111,19 +111,19 @@ class CancelProducer:
         ledger, pending = self._ledger, Pending((), timeout_seconds)
         pending.cursor = since if since != "$" else ledger.last_event()
         while pending.remaining_seconds > 0:
-            reply = ledger.patiently(pending, partial(ledger.next_events, pending))
+            reply = ledger.retry_until_available(pending, partial(ledger.next_events, pending))
             for some in slices(pending.advance(reply)):
-                yield from final_records(ledger.patiently(pending, partial(ledger.values, some)))
+                yield from final_records(ledger.retry_until_available(pending, partial(ledger.values, some)))
 
     def results(self, names: Sequence[str], timeout_seconds: float | None = None) -> Iterator[OrderRecord]:
         """Yield each named order's record once, as it becomes final; end early when the time is up."""
         ledger, pending = self._ledger, Pending(names, timeout_seconds)
-        # Not patient: a server that is away from the start is an error; the wait outlives one that goes away later.
+        # Not retried: a server that is away from the start is an error. The wait outlives one that goes away later.
         pending.cursor = ledger.last_event()
         reply: Any = None
         while True:
             for some in slices(pending.to_read(reply)):
-                yield from pending.settle(some, ledger.patiently(pending, partial(ledger.values, some)))
+                yield from pending.settle(some, ledger.retry_until_available(pending, partial(ledger.values, some)))
             if pending.is_over:
                 return
-            reply = ledger.patiently(pending, partial(ledger.next_events, pending))
+            reply = ledger.retry_until_available(pending, partial(ledger.next_events, pending))
