@@ -49,8 +49,9 @@ test: lint ## Every check that a commit must pass
 	$(VENV)/bin/coverage report
 	$(VENV)/bin/pytest -q -n 2 --dist loadscope -m "not chaos" tests/property tests/integration tests/fault
 
-lint: $(STAMP) ## Lock file, ruff, types, import contracts
+lint: $(STAMP) ## Lock file, the synchronous twin, ruff, types, import contracts
 	$(UV_HERE) lock --check --quiet
+	$(PY) tests/sync_twin.py --check
 	$(VENV)/bin/ruff check $(SOURCES)
 	$(VENV)/bin/ruff format --check $(SOURCES)
 	$(VENV)/bin/mypy
@@ -70,7 +71,8 @@ bench: $(STAMP) ## Measure against rivals in the same run; BENCH_JSON=FILE; unde
 	@$(UV_HERE) sync --frozen --quiet --group bench
 	@$(PY) -m tests.benchmarks
 
-format: $(STAMP) ## Format and mend what ruff can mend
+format: $(STAMP) ## Write the synchronous producer from the asynchronous one, format, mend what ruff can mend
+	$(PY) tests/sync_twin.py
 	$(VENV)/bin/ruff format $(SOURCES)
 	$(VENV)/bin/ruff check --fix $(SOURCES)
 

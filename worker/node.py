@@ -16,7 +16,7 @@ from celery.utils.imports import symbol_by_name
 from celery.utils.nodenames import default_nodename, host_format
 
 from config.log import configure_logging
-from neo_cancel.messages import Lane
+from neo_cancel.order import Lane
 from worker.ops.respawn import keep_alive
 
 if TYPE_CHECKING:

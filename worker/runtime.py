@@ -19,7 +19,8 @@ from config.settings import Settings
 from neo_cancel.connection import connect_async
 from neo_cancel.errors import InvalidOrderError
 from neo_cancel.keys import backlog_key
-from neo_cancel.messages import WIRE_VERSION, CancelOrder, Lane, is_ucc
+from neo_cancel.messages import WIRE_VERSION
+from neo_cancel.order import CancelOrder, Lane, is_ucc
 from neo_cancel.plan import MAX_CHUNK_SIZE
 from worker.accounts.accounts import Accounts
 from worker.dispatch.capacity import Capacity

@@ -1,8 +1,8 @@
 """Enqueue order cancels for Kotak Neo and learn what truly became of every order."""
 
-from neo_cancel.aio import AsyncBulkHandle, AsyncCancelProducer, AsyncOrderHandle
+from neo_cancel.aio.handles import AsyncBulkHandle, AsyncOrderHandle
+from neo_cancel.aio.producer import AsyncCancelProducer
 from neo_cancel.bulk import BulkStatus
-from neo_cancel.client import CancelProducer
 from neo_cancel.errors import (
     InvalidOrderError,
     LedgerRefusedError,
@@ -11,9 +11,10 @@ from neo_cancel.errors import (
     UnknownOrderError,
     WaitTimeoutError,
 )
-from neo_cancel.handles import BulkHandle, OrderHandle
-from neo_cancel.messages import CancelOrder, Lane, Variety
+from neo_cancel.order import CancelOrder, Lane, Variety
 from neo_cancel.record import OrderRecord, Status
+from neo_cancel.sync.handles import BulkHandle, OrderHandle
+from neo_cancel.sync.producer import CancelProducer
 
 __all__ = [
     "AsyncBulkHandle",

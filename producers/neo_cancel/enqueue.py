@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from typing import Final
 
 from neo_cancel.keys import BACKLOGS, ORDER_PREFIX, URGENT_PREFIX, WATCH, backlog_key, batch_key, order_key, queued_key
-from neo_cancel.messages import CancelOrder, envelope
+from neo_cancel.messages import envelope
+from neo_cancel.order import CancelOrder
 from neo_cancel.scripts import Script, ScriptCall, load_script
 
 __all__ = ["document", "enqueue_call", "enqueue_script"]

@@ -1,4 +1,4 @@
-"""From orders to calls of the enqueue script, grouped so that one round trip carries many. Knows no socket."""
+"""From orders to calls of the enqueue script, many of them in one round trip. No I/O in here."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -7,25 +7,26 @@ from typing import Any, Final, TypedDict
 
 from redis.exceptions import NoScriptError
 
-from neo_cancel.bulk import distinct
+from neo_cancel.duplicates import distinct
 from neo_cancel.enqueue import enqueue_call
 from neo_cancel.errors import InvalidOrderError
-from neo_cancel.messages import CancelOrder, chunks, new_id
+from neo_cancel.messages import chunks, new_id
+from neo_cancel.order import CancelOrder
 from neo_cancel.scripts import Script, ScriptCall
 
-__all__ = ["BulkPlan", "Plan", "Rounds"]
+__all__ = ["MAX_CHUNK_SIZE", "BulkPlan", "Plan", "Rounds"]
 
 CALLS_AT_ONCE: Final = 20
-TEACH_AT_MOST: Final = 3
+RELOADS_AT_MOST: Final = 3
 MAX_CHUNK_SIZE: Final = 500
 MESSAGES_AT_ONCE: Final = 8
-"""Messages of one account and lane in one bulk. What is more than they hold waits in the account's backlog: it would have its
-turn later anyhow, and thousands of messages of one account would keep every other account's waiting."""
+"""Messages of one account and lane in one bulk. Further orders wait in the account's backlog: their turn would come later anyhow,
+and thousands of messages of one account would delay those of every other account."""
 ACCEPTED, ATTACHED, DEAD_ALREADY = 0, 1, 2
 
 
 class Counts(TypedDict):
-    """What became of a bulk's orders at the door."""
+    """How many entries of a bulk started no new work, and why."""
 
     duplicates: int
     attached: int
@@ -34,7 +35,7 @@ class Counts(TypedDict):
 
 @dataclass(frozen=True, slots=True)
 class BulkPlan:
-    """A bulk before it is sent: its id, its orders' names, how many were named twice, and the calls."""
+    """A bulk before it is sent: its id, its orders' names, how many entries were dropped as duplicates, and the calls."""
 
     batch: str
     names: Sequence[str]
@@ -42,7 +43,7 @@ class BulkPlan:
     calls: Sequence[ScriptCall]
 
     def counts(self, replies: Iterable[Sequence[int]]) -> Counts:
-        """Count what the script answered."""
+        """Count the answers of the script."""
         answers = [answer for reply in replies for answer in reply]
         return {
             "duplicates": self.duplicates,
@@ -59,7 +60,7 @@ class Plan:
     chunk_size: int
 
     def __post_init__(self) -> None:
-        """Refuse what Redis or a worker could only refuse later."""
+        """Refuse numbers that Redis or a worker could only refuse later."""
         _check_count("time_to_live_seconds", self.time_to_live_seconds, 10**9)
         _check_count("chunk_size", self.chunk_size, MAX_CHUNK_SIZE)
 
@@ -85,7 +86,7 @@ class Plan:
 class Rounds:
     """The calls of one request, one group a round trip.
 
-    A server that restarted or failed over has forgotten the scripts: it is taught them, and what it did not run is
+    A server that restarted or failed over has lost the scripts. They are loaded again, and the calls that did not run are
     sent again.
     """
 
@@ -94,31 +95,31 @@ class Rounds:
         self._calls = calls
         self._left = list(range(len(calls)))
         self._group: list[int] = []
-        self._forgotten: dict[Script, None] = {}
-        self._lessons = 0
+        self._lost: dict[Script, None] = {}
+        self._reloads = 0
 
     def next_group(self) -> list[ScriptCall]:
-        """Answer what to send in the next round trip; nothing when all is done."""
+        """Answer the calls of the next round trip; none when all calls are done."""
         self._group, self._left = self._left[:CALLS_AT_ONCE], self._left[CALLS_AT_ONCE:]
         return [self._calls[at] for at in self._group]
 
     def to_load(self) -> list[Script]:
-        """Answer the scripts to load before that."""
-        forgotten, self._forgotten = self._forgotten, {}
-        return list(forgotten)
+        """Answer the scripts to load before that round trip."""
+        lost, self._lost = self._lost, {}
+        return list(lost)
 
     def take(self, replies: Sequence[Any]) -> None:
-        """Take in the replies to a group; raise the first error that teaching does not mend."""
+        """Take in the replies to a round trip; raise the first error that loading the scripts again does not mend."""
         again: list[int] = []
         for at, reply in zip(self._group, replies, strict=True):
-            if isinstance(reply, NoScriptError) and self._lessons < TEACH_AT_MOST:
+            if isinstance(reply, NoScriptError) and self._reloads < RELOADS_AT_MOST:
                 again.append(at)
-                self._forgotten[self._calls[at].script] = None
+                self._lost[self._calls[at].script] = None
             elif isinstance(reply, Exception):
                 raise reply
             else:
                 self.replies[at] = reply
-        self._lessons += bool(again)
+        self._reloads += bool(again)
         self._left = again + self._left
 
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass, fields
 from enum import StrEnum
 from typing import Any, Final
 
-from neo_cancel.messages import Lane, Variety
+from neo_cancel.order import Lane, Variety
 
-__all__ = ["DEAD", "FINAL", "WATCHABLE", "WORKING", "Header", "OrderRecord", "Status", "split"]
+__all__ = ["DEAD", "FINAL", "HARMLESS", "WATCHABLE", "WORKING", "Header", "OrderRecord", "Status", "split"]
 
 
 class Status(StrEnum):

@@ -5,12 +5,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Self
 
-from neo_cancel.bulk import distinct
-from neo_cancel.client import CancelProducer
+from neo_cancel.duplicates import distinct
 from neo_cancel.errors import UnknownOrderError, WaitTimeoutError
-from neo_cancel.handles import BulkHandle, OrderHandle
-from neo_cancel.messages import CancelOrder, Lane, new_id
+from neo_cancel.messages import new_id
+from neo_cancel.order import CancelOrder, Lane
 from neo_cancel.record import FINAL, OrderRecord, Status
+from neo_cancel.sync.handles import BulkHandle, OrderHandle
+from neo_cancel.sync.producer import CancelProducer
 
 __all__ = ["RecordingProducer"]
 
@@ -18,9 +19,8 @@ __all__ = ["RecordingProducer"]
 class RecordingProducer(CancelProducer):
     """Record what a strategy enqueues, and play the workers with `settle`. Connects nowhere.
 
-    `orders` are the cancels for which a worker would be called, in the order of arrival: an order named twice in a
-    bulk, one that is attached to and one that is dead already are left out, one asked for again as a risk cancel is
-    not.
+    `orders` are the cancels for which a worker would be called, in the order of arrival. An order named twice in a bulk
+    is in there once. One that is dead already is left out, and so is one under way, unless a risk cancel asks for it.
     """
 
     def __init__(self) -> None:

@@ -12,7 +12,7 @@ __all__ = ["translated"]
 
 @contextmanager
 def translated(address: str) -> Generator[None]:
-    """Say what went wrong with Redis at `address`, which holds no password."""
+    """Raise our own error for one of Redis at `address`, which holds no password."""
     try:
         yield
     except (exceptions.AuthenticationError, exceptions.AuthorizationError) as error:

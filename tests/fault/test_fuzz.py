@@ -16,10 +16,10 @@ from config.log import configure_logging
 from config.settings import ConfigurationError, Settings, load_accounts
 from neo_cancel import CancelOrder, CancelProducer, NeoCancelError
 from neo_cancel.cli import main
+from neo_cancel.cli.bulk_file import read_orders
+from neo_cancel.cli.exits import ExitCode
 from neo_cancel.enqueue import enqueue_call
 from neo_cancel.errors import InvalidOrderError
-from neo_cancel.exits import ExitCode
-from neo_cancel.intake import read_orders
 from tests.fault.rig import names_of
 from worker.consuming.transport import read
 from worker.runtime import Runtime
@@ -127,8 +127,8 @@ def test_every_file_is_read_or_refused():
         dice = random.Random(f"file {number}")
         data = scratched(dice.choice((CSV, LINES)), dice)
         with contextlib.suppress(InvalidOrderError):
-            intake = read_orders(data)
-            assert intake.orders or intake.bad
+            found = read_orders(data)
+            assert found.orders or found.bad
 
 
 def test_the_producer_refuses_by_field_and_rule(redis_url):

@@ -85,7 +85,7 @@ async def test_a_cancelled_wait_leaves_the_producer_usable(producer):
     assert "queued" == (await handle.status()).status
 
 
-async def test_a_server_that_forgot_the_scripts_is_taught_them(producer, redis_url):
+async def test_a_server_that_lost_the_scripts_gets_them_again(producer, redis_url):
     with redis.Redis.from_url(redis_url) as client:
         client.script_flush()
     bulk = await producer.enqueue_many([order(n) for n in range(200)])

@@ -76,7 +76,7 @@ def test_an_order_is_accepted_with_every_option(neo_cancel, client):
     assert 1 == client.llen("risk")
 
 
-def test_waiting_for_an_order_nobody_works_on_times_out_with_one(neo_cancel):
+def test_waiting_for_an_order_without_a_worker_times_out_with_one(neo_cancel):
     result = neo_cancel("order", "AB123", NUMBER, "--wait", "--timeout", "0.3")
     assert 1 == result.code
     assert "is still queued after 0.3 s" in result.err
@@ -298,10 +298,22 @@ def test_help_tells_the_exit_codes():
     assert "Exit codes: 0 no order may still work" in run("--help").out
 
 
-def test_without_the_extra_the_command_says_what_to_install(tmp_path):
-    """Typer is made impossible to import, as in an environment that has the library alone."""
-    (tmp_path / "typer.py").write_text("raise ModuleNotFoundError('No module named typer', name='typer')")
-    command = [sys.executable, "-c", "from neo_cancel.cli import main; main()", "--help"]
+@pytest.fixture
+def without_the_extra(tmp_path) -> Callable[..., "subprocess.CompletedProcess[bytes]"]:
+    """Run code where typer and rich cannot be imported, as in an environment that has the library alone."""
+    for name in ("typer", "rich"):
+        (tmp_path / f"{name}.py").write_text(f"raise ModuleNotFoundError('No module named {name}', name='{name}')")
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
-    result = subprocess.run(command, env=environment, capture_output=True, check=False, timeout=30)
+    return lambda *arguments: subprocess.run(
+        [sys.executable, *arguments], env=environment, capture_output=True, check=False, timeout=30
+    )
+
+
+def test_without_the_extra_the_command_says_what_to_install(without_the_extra):
+    result = without_the_extra("-c", "from neo_cancel.cli import main; main()", "--help")
     assert (2, b"neo-cancel: the command needs: pip install 'neo-cancel[cli]'\n") == (result.returncode, result.stderr)
+
+
+def test_a_strategy_needs_no_extra(without_the_extra):
+    result = without_the_extra("-c", "import neo_cancel, neo_cancel.testing")
+    assert (0, b"") == (result.returncode, result.stderr)

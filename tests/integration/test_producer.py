@@ -107,7 +107,7 @@ def test_a_wait_that_is_not_over_says_so_and_the_order_goes_on(producer):
         producer.enqueue_many([order(1), order(2)]).wait(0.1)
 
 
-def test_events_tell_of_every_order_whoever_enqueued_it(producer, settle, redis_url):
+def test_events_name_the_orders_of_every_producer(producer, settle, redis_url):
     producer.enqueue_many([order(n) for n in range(3)])
     for number in range(3):
         settle(redis_url)(f"AB123:2510150000000{number:02}", "filled")
@@ -132,7 +132,7 @@ def test_a_bulk_with_one_bad_order_writes_nothing(producer, client):
     assert 0 == client.dbsize()
 
 
-def test_a_server_that_forgot_the_scripts_is_taught_them(producer, client):
+def test_a_server_that_lost_the_scripts_gets_them_again(producer, client):
     for number in range(3):
         client.script_flush()
         bulk = producer.enqueue_many([order(number * 10_000 + n, ucc=f"ACC{n % 30}") for n in range(100)])

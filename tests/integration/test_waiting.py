@@ -70,7 +70,7 @@ def test_a_wait_with_time_out_ends_while_the_server_is_away(own_server):
 
 
 def test_a_wait_ends_when_the_server_lost_the_order(own_server):
-    """A sweep finds what no event tells."""
+    """A sweep finds what no event names."""
     url = f"redis://127.0.0.1:{own_server.port}/0"
     with CancelProducer(redis_url=url) as producer, ThreadPoolExecutor() as pool:
         waiting = pool.submit(producer.enqueue(ORDERS[0]).wait)

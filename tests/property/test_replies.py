@@ -10,7 +10,7 @@ import orjson
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from neo_cancel.messages import Variety
+from neo_cancel.order import Variety
 from neo_cancel.record import DEAD, Status
 from worker.kotak.codes import Action
 from worker.kotak.order_book import OrderState, Row, read_page

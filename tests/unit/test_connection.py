@@ -1,9 +1,9 @@
-"""Addresses that may be logged: a password never shows, however badly the URL is written."""
+"""One URL makes a client, and may be logged: a password never shows, however badly the URL is written."""
 
 import pytest
 
 from neo_cancel import CancelProducer, InvalidOrderError
-from neo_cancel.connection import shown_url
+from neo_cancel.connection import connect, connect_async, shown_url
 
 BAD_URLS = [
     "redis://user:33/s3same@host:6379/0",
@@ -50,3 +50,38 @@ def test_a_good_url_is_shown_without_its_password(url, shown):
 def test_what_is_no_text_is_no_url(url):
     with pytest.raises(InvalidOrderError, match="must be a string"):
         CancelProducer(redis_url=url)
+
+
+@pytest.mark.parametrize("make", [connect, connect_async])
+def test_a_client_waits_one_second_at_most_for_an_answer(make):
+    options = make("redis://user:s3same@host:6380/3").connection_pool.connection_kwargs
+    assert ("host", 6380, 3, "user") == tuple(options[name] for name in ("host", "port", "db", "username"))
+    assert (1.0, 1.0, True) == tuple(
+        options[name] for name in ("socket_timeout", "socket_connect_timeout", "socket_keepalive")
+    )
+
+
+@pytest.mark.parametrize("make", [connect, connect_async])
+def test_a_unix_socket_has_no_keepalive(make):
+    options = make("unix:///run/valkey.sock?db=2").connection_pool.connection_kwargs
+    assert ("/run/valkey.sock", 2, False) == (options["path"], options["db"], "socket_keepalive" in options)
+
+
+@pytest.mark.parametrize("make", [connect, connect_async])
+def test_sentinels_are_asked_for_the_master_of_the_service_named(make):
+    pool = make("sentinel://u%40x:s3%2Fsame@a:1,b/main?db=4").connection_pool
+    asked = [node.connection_pool.connection_kwargs for node in pool.sentinel_manager.sentinels]
+    assert [("a", 1), ("b", 26_379)] == [(options["host"], options["port"]) for options in asked]
+    assert [0.4, 0.4] == [options["socket_timeout"] for options in asked]
+    ours = pool.connection_kwargs
+    assert ("main", 4, "u@x", "s3/same") == (pool.service_name, ours["db"], ours["username"], ours["password"])
+
+
+@pytest.mark.parametrize("make", [connect, connect_async])
+def test_a_sentinel_url_without_names_means_mymaster_and_no_login(make):
+    pool = make("sentinel://a").connection_pool
+    assert ("mymaster", 0, None) == (
+        pool.service_name,
+        pool.connection_kwargs["db"],
+        pool.connection_kwargs["username"],
+    )

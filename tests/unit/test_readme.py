@@ -7,7 +7,7 @@ import pytest
 
 import neo_cancel
 from config.settings import Settings
-from neo_cancel.messages import CancelOrder
+from neo_cancel.order import CancelOrder
 from neo_cancel.record import FINAL
 from tests.compose import PROJECT
 

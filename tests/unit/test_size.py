@@ -11,27 +11,16 @@ LIMITS = {"file lines": 250, "function lines": 35, "attributes": 10, "methods": 
 
 BEING_DIVIDED = "divided in a moment"
 ALLOWED = {
-    ("producers/neo_cancel/aio.py:AsyncCancelProducer", "methods"): BEING_DIVIDED,
-    ("producers/neo_cancel/aio.py:AsyncCancelProducer._run", "nesting"): BEING_DIVIDED,
-    ("producers/neo_cancel/client.py:CancelProducer", "methods"): BEING_DIVIDED,
-    ("producers/neo_cancel/client.py:CancelProducer._run", "nesting"): BEING_DIVIDED,
-    (
-        "producers/neo_cancel/commands.py:order_command",
-        "function lines",
-    ): "an option of the command line each, with its help",
-    (
-        "producers/neo_cancel/commands.py:bulk_command",
-        "function lines",
-    ): "an option of the command line each, with its help",
-    ("producers/neo_cancel/messages.py", "file lines"): BEING_DIVIDED,
-    (
-        "producers/neo_cancel/messages.py:envelope",
-        "function lines",
-    ): "Celery's message, field by field, as a reader of another language needs it",
     (
         "worker/consuming/celery_options.py:celery_options",
         "function lines",
     ): "a table: one option a line, each with its reason",
+    (
+        "producers/neo_cancel/aio/ledger.py:AsyncLedger.run",
+        "nesting",
+    ): "one round trip: calls within a pipeline within a round, under one translation of errors",
+    ("producers/neo_cancel/sync/ledger.py:Ledger.run", "nesting"): "written from neo_cancel/aio/ledger.py",
+    ("worker/sandbox/faults.py", "file lines"): "one small class for each fault",
     ("worker/orders/evidence.py:_Account", "methods"): BEING_DIVIDED,
     ("worker/orders/evidence.py:_Account._read", "nesting"): BEING_DIVIDED,
     ("worker/orders/queue.py:_AccountQueue", "methods"): BEING_DIVIDED,

@@ -15,7 +15,7 @@ class PairsTrader:
         self.producer = producer
 
     def on_fill(self, ucc: str, other_leg: Iterable[str]) -> list[str]:
-        """Cancel the other leg; answer the orders somebody must look at."""
+        """Cancel the other leg; answer the orders that a person must look at."""
         orders = [CancelOrder(ucc=ucc, order_number=number, lane="risk", strategy="pairs") for number in other_leg]
         handle = self.producer.enqueue_many(orders)
         return [record.order_number for record in handle if record.may_still_work]
@@ -39,13 +39,13 @@ def test_the_strategy_reports_what_may_still_work(producer):
     assert [order(1), order(2)] == producer.orders
 
 
-def test_a_strategy_that_would_hang_is_told_at_once(producer):
+def test_a_strategy_that_would_hang_gets_an_error_at_once(producer):
     with pytest.raises(WaitTimeoutError, match="nobody settled AB123:251015000123451"):
         PairsTrader(producer).on_fill("AB123", ["251015000123451"])
 
 
 @pytest.mark.parametrize("timeout", [None, 5])
-def test_waiting_for_an_order_nobody_settled_raises_at_once(producer, timeout):
+def test_waiting_for_an_order_without_an_end_raises_at_once(producer, timeout):
     with pytest.raises(WaitTimeoutError):
         producer.enqueue(order()).wait(timeout)
     with pytest.raises(WaitTimeoutError):

@@ -6,7 +6,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 from kombu import Exchange, Queue
 
 from config.settings import Settings
-from neo_cancel.messages import Lane
+from neo_cancel.order import Lane
 
 __all__ = ["celery_options"]
 

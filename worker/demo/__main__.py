@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from neo_cancel import BulkHandle, CancelProducer, NeoCancelError, OrderHandle, OrderRecord
-from neo_cancel.messages import Lane
+from neo_cancel.order import Lane
 from worker.demo.report import Outcome, Report
 from worker.demo.scenario import ACCOUNTS, DemoOrder, create_orders
 from worker.ops.interruption import InterruptedRunError, Interruption

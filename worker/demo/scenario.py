@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from neo_cancel.messages import CancelOrder, Lane
+from neo_cancel.order import CancelOrder, Lane
 from worker.sandbox.control import SandboxControl
 
 __all__ = ["ACCOUNTS", "KINDS", "DemoOrder", "Kind", "create_orders"]

@@ -7,7 +7,8 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Final
 
-from neo_cancel.messages import CHUNK_SIZE, Lane
+from neo_cancel.messages import CHUNK_SIZE
+from neo_cancel.order import Lane
 
 __all__ = ["Capacity"]
 

@@ -6,7 +6,7 @@ from functools import partial
 from typing import Final
 
 from neo_cancel.enqueue import enqueue_call
-from neo_cancel.messages import CancelOrder, Lane
+from neo_cancel.order import CancelOrder, Lane
 from neo_cancel.record import Status
 from worker.ledger.client import LedgerClient
 from worker.ledger.held import Held

@@ -40,7 +40,7 @@ from neo_cancel.keys import (
     order_key,
     queued_key,
 )
-from neo_cancel.messages import Lane
+from neo_cancel.order import Lane
 
 __all__ = [
     "BACKLOGS",

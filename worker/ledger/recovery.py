@@ -2,7 +2,7 @@
 
 from typing import Any, Final
 
-from neo_cancel.messages import Lane
+from neo_cancel.order import Lane
 from worker.ledger.client import LedgerClient
 from worker.ledger.keys import COUNTERS
 from worker.ledger.lease import Lease

@@ -37,9 +37,12 @@ def keep_alive(work: Callable[[], int], log: Log) -> int:
     """
     parent = _Parent(work, log)
     before = {number: signal.signal(number, parent.pass_on) for number in STOP_SIGNALS}
+    before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, parent.wake)
+    before_fd = signal.set_wakeup_fd(parent.wake_fd, warn_on_full_buffer=False)
     try:
         return parent.run()
     finally:
+        signal.set_wakeup_fd(before_fd)
         for number, handler in before.items():
             signal.signal(number, handler)
 
@@ -51,6 +54,12 @@ class _Parent:
         self._is_stopping = False
         # Nothing is ever written: the reading end closes when the last writer, this process, is gone.
         self._alive = os.pipe()
+        # A signal writes here: one that comes just before a blocking call would not end that call.
+        self._woken, self.wake_fd = os.pipe()
+        os.set_blocking(self.wake_fd, False)
+
+    def wake(self, number: int, _: object) -> None:
+        """Do nothing: the signal has written to `wake_fd` already."""
 
     def pass_on(self, number: int, _: object) -> None:
         self._is_stopping = True
@@ -85,14 +94,24 @@ class _Parent:
         if not self._child:
             self._be_the_child()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
-        _, status = os.waitpid(self._child, 0)
+        status = self._wait()
         self._child = 0
         code = os.waitstatus_to_exitcode(status)
         return code if code >= 0 else 128 - code
 
+    def _wait(self) -> int:
+        """Wait until the child has ended, and answer its status; a signal that comes meanwhile is handled at once."""
+        while True:
+            ended, status = os.waitpid(self._child, os.WNOHANG)
+            if ended:
+                return status
+            os.read(self._woken, 4096)
+
     def _be_the_child(self) -> None:
         code = 1
         try:
+            signal.set_wakeup_fd(-1)
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             # Ctrl-C reaches the parent, which passes it on: twice would mean something else.
             os.setpgid(0, 0)
             os.close(self._alive[1])

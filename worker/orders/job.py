@@ -4,7 +4,7 @@ from typing import Any
 
 import orjson
 
-from neo_cancel.messages import Lane
+from neo_cancel.order import Lane
 from neo_cancel.record import FINAL, Header, Status, split
 from worker.kotak.order_book import Row
 from worker.orders.course import Course

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final, assert_never
 
-from neo_cancel.messages import Variety
+from neo_cancel.order import Variety
 from neo_cancel.record import Status
 from worker.kotak.codes import Action
 from worker.kotak.order_book import OrderState, Row

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Final
 
-from neo_cancel.messages import Variety
+from neo_cancel.order import Variety
 from worker.kotak.codes import Action, action_of, is_known, is_listed, is_too_fast
 from worker.kotak.replies import Failure, Reply
 

@@ -10,6 +10,9 @@ from worker.sandbox.faults import FaultBook
 from worker.sandbox.journal import Journal
 from worker.sandbox.login import BASE_PATH, Login
 
+__all__ = ["create_app"]
+
+
 _MAX_BODY_BYTES = 256 * 1024 * 1024
 
 

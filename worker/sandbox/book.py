@@ -12,6 +12,9 @@ import orjson
 
 from worker.sandbox.order import Order
 
+__all__ = ["Account", "Book", "Rules", "Session", "session_token"]
+
+
 _IST_SECONDS = 19_800
 _DAY_SECONDS = 86_400
 

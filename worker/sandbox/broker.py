@@ -13,6 +13,9 @@ from worker.sandbox.reply import Reply, json_reply, no_data, no_session, rows, t
 from worker.sandbox.row import row_bytes, row_of
 from worker.sandbox.wire import CancelCall, header_problem, query_problem, read_cancel, read_form, read_history
 
+__all__ = ["Broker"]
+
+
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 

@@ -8,6 +8,9 @@ from worker.sandbox.order import Order, Variety
 from worker.sandbox.reply import Reply, acknowledged, completed, not_found, refused
 from worker.sandbox.wire import CancelCall
 
+__all__ = ["Effect", "cancel"]
+
+
 _ROUTES: dict[Variety, str] = {
     "regular": "quick/order/cancel",
     "bracket": "quick/order/bo/exit",

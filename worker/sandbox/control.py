@@ -7,6 +7,9 @@ from typing import Any, Self, cast
 
 import httpx
 
+__all__ = ["SandboxControl", "SandboxError", "SandboxSession"]
+
+
 Json = dict[str, Any]
 
 _BAD_INPUT = 400

@@ -25,6 +25,9 @@ from worker.sandbox.login import Login, base_url_of
 from worker.sandbox.presets import PRESETS
 from worker.sandbox.truth import change, create, truth_of
 
+__all__ = ["ControlApi"]
+
+
 _ORDER_LIST: TypeAdapter[list[OrderForm]] = TypeAdapter(list[OrderForm])
 _FAULT_LIST: TypeAdapter[list[AnyFault]] = TypeAdapter(list[AnyFault])
 

@@ -30,6 +30,9 @@ from worker.sandbox.journal import Call
 from worker.sandbox.presets import PRESETS
 from worker.sandbox.reply import Reply
 
+__all__ = ["Delivery", "answer"]
+
+
 Act = Callable[[Effect], Reply]
 
 _NORMAL = Effect()

@@ -12,6 +12,24 @@ from worker.sandbox.journal import TARGETS, Call, Target
 from worker.sandbox.presets import PRESETS
 from worker.sandbox.reply import JSON, Reply, raw_reply, too_many
 
+__all__ = [
+    "AckOnly",
+    "AnyFault",
+    "CancelBefore",
+    "CancelPending",
+    "CannedReply",
+    "Delay",
+    "FaultBook",
+    "FillBefore",
+    "PresetReply",
+    "RateLimit",
+    "RefuseLate",
+    "Reset",
+    "Stall",
+    "Truncate",
+]
+
+
 _FRAMING = frozenset({"content-length", "transfer-encoding", "content-type", "connection"})
 
 

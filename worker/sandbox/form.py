@@ -10,6 +10,24 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from worker.sandbox.order import Variety
 
+__all__ = [
+    "AccountForm",
+    "ExpireForm",
+    "Form",
+    "Generator",
+    "InputError",
+    "LookupForm",
+    "OrderForm",
+    "OrderNumber",
+    "OrderTemplate",
+    "Seconds",
+    "Segment",
+    "StateForm",
+    "Ucc",
+    "parsed",
+]
+
+
 _SHOWN_CHARACTERS = 200
 
 

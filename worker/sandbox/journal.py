@@ -6,6 +6,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
+__all__ = ["CANCELS", "TARGETS", "Call", "Journal", "Target"]
+
+
 Endpoint = Literal["regular", "bracket", "cover", "orders", "order", "history", "login", "validate", "client_ip"]
 Target = Endpoint | Literal["cancel", "reads", "any"]
 

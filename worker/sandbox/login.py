@@ -19,6 +19,9 @@ from worker.sandbox.journal import Call, Journal
 from worker.sandbox.reply import Reply, body_invalid, json_reply, no_session
 from worker.sandbox.wire import key_problem
 
+__all__ = ["BASE_PATH", "Login", "base_url_of"]
+
+
 BASE_PATH = "/r1"
 
 _SIX_DIGITS = re.compile(r"[0-9]{6}")

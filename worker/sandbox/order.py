@@ -4,6 +4,9 @@ import time
 from dataclasses import dataclass, field
 from typing import Literal
 
+__all__ = ["Change", "Order", "Variety", "standing_of"]
+
+
 Variety = Literal["regular", "bracket", "cover"]
 Standing = Literal["working", "cancelling", "cancelled", "filled", "gone"]
 CancelledBy = Literal["api", "before", "other"]

@@ -5,6 +5,9 @@ from typing import Any
 
 from worker.sandbox.reply import JSON, Reply, raw_reply
 
+__all__ = ["PRESETS"]
+
+
 _HTML = "text/html"
 _GATEWAY_HTML = "<html><head><title>{0}</title></head><body><center><h1>{0}</h1></center></body></html>"
 _NOISE_BYTES = 2 * 1024 * 1024

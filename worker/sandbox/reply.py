@@ -6,6 +6,23 @@ from typing import Any, cast
 
 import orjson
 
+__all__ = [
+    "JSON",
+    "Reply",
+    "acknowledged",
+    "body_invalid",
+    "completed",
+    "json_reply",
+    "no_data",
+    "no_session",
+    "not_found",
+    "raw_reply",
+    "refused",
+    "rows",
+    "too_many",
+]
+
+
 JSON = "application/json"
 
 

@@ -8,6 +8,9 @@ import orjson
 
 from worker.sandbox.order import Change, Order, standing_of
 
+__all__ = ["row_bytes", "row_of"]
+
+
 _STALE_REASON = "RMS:Rule: Check circuit limit; Remarks: from an earlier modification"
 
 

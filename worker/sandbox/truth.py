@@ -6,6 +6,9 @@ from worker.sandbox.book import Book
 from worker.sandbox.form import Generator, InputError, OrderForm, OrderTemplate, Segment, StateForm
 from worker.sandbox.order import Order, standing_of
 
+__all__ = ["change", "create", "truth_of"]
+
+
 _SYMBOLS: dict[Segment, str] = {
     "nse_cm": "TCS-EQ",
     "bse_cm": "TCS",

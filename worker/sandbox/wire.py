@@ -9,6 +9,9 @@ import orjson
 
 from worker.sandbox.reply import Reply, body_invalid, json_reply, refused
 
+__all__ = ["CancelCall", "header_problem", "key_problem", "query_problem", "read_cancel", "read_form", "read_history"]
+
+
 _FORM = "application/x-www-form-urlencoded"
 _CANCEL_KEYS = frozenset({"on", "am", "ts"})
 # Kotak's own SDK sends no neo-fin-key after the login, and the broker takes its calls.

@@ -10,7 +10,7 @@ from typing import Final
 from config.settings import ConfigurationError, Settings, load_accounts, load_settings
 from neo_cancel.connection import shown_url
 from neo_cancel.errors import InvalidOrderError
-from neo_cancel.messages import Lane
+from neo_cancel.order import Lane
 from worker.ledger.check import redis_complaints
 from worker.ops.embedded import DEFAULT_PORT
 from worker.ops.interruption import InterruptedRunError, Interruption

@@ -1,18 +1,18 @@
-"""Bulk files: CSV with a header, or JSON lines, told apart by their content. No I/O in here."""
+"""Bulk files: CSV with a header, or JSON lines; the content says which. No I/O in here."""
 
 import csv
 import io
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from typing import Any, Final
 
-from neo_cancel.bulk import contradiction
+from neo_cancel.duplicates import contradiction
 from neo_cancel.errors import InvalidOrderError
-from neo_cancel.messages import CancelOrder
+from neo_cancel.order import CancelOrder
 
-__all__ = ["BadRow", "Intake", "read_orders"]
+__all__ = ["BadRow", "BulkFile", "read_orders"]
 
 COLUMNS: Final = tuple(field.name for field in fields(CancelOrder))
 _AMO: Final = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
@@ -23,7 +23,7 @@ _Row = tuple[int, Mapping[str, Any] | InvalidOrderError]
 
 @dataclass(frozen=True, slots=True)
 class BadRow:
-    """A row that holds no order that may travel: where it stands and what is wrong."""
+    """A row that holds no good order: its line, and its error."""
 
     line: int
     error: InvalidOrderError
@@ -32,18 +32,18 @@ class BadRow:
         return f"line {self.line}: {self.error}"
 
 
-@dataclass(slots=True)
-class Intake:
-    """What a file holds: orders that may travel, and rows that may not."""
+@dataclass(frozen=True, slots=True)
+class BulkFile:
+    """What a file holds: good orders, and bad rows."""
 
-    orders: list[CancelOrder] = field(default_factory=list[CancelOrder])
-    bad: list[BadRow] = field(default_factory=list[BadRow])
+    orders: Sequence[CancelOrder]
+    bad: Sequence[BadRow]
 
 
-def read_orders(data: bytes, *, lane: str | None = None) -> Intake:
-    """Read a bulk file; `lane` overrides what the rows say.
+def read_orders(data: bytes, *, lane: str | None = None) -> BulkFile:
+    """Read a bulk file; `lane` overrides the lanes of the rows.
 
-    Raises InvalidOrderError where the file as a whole cannot be read; a bad row is put aside with its line number.
+    Raises InvalidOrderError where the file as a whole cannot be read; a bad row is kept apart, with its line number.
     """
     text = _text(data)
     start = text.lstrip()[:1]
@@ -51,19 +51,20 @@ def read_orders(data: bytes, *, lane: str | None = None) -> Intake:
         raise InvalidOrderError("file", "", "is empty")
     if start == "[":
         raise InvalidOrderError("file", "[", "holds a JSON array; write one JSON object a line")
-    intake = Intake()
+    orders: list[CancelOrder] = []
+    bad: list[BadRow] = []
     first: dict[tuple[str, str], CancelOrder] = {}
     for line, row in _json_rows(text) if start == "{" else _csv_rows(text):
         try:
             order = _order(row, lane)
             if error := contradiction(first.setdefault(order.key, order), order):
                 raise error
-            intake.orders.append(order)
+            orders.append(order)
         except InvalidOrderError as error:
-            intake.bad.append(BadRow(line, error))
-    if not intake.orders and not intake.bad:
+            bad.append(BadRow(line, error))
+    if not orders and not bad:
         raise InvalidOrderError("file", text.strip()[:80], "holds a header and no orders")
-    return intake
+    return BulkFile(orders, bad)
 
 
 def _text(data: bytes) -> str:

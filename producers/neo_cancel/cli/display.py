@@ -12,13 +12,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from neo_cancel.bulk import BulkStatus
+from neo_cancel.cli.bulk_file import BadRow
+from neo_cancel.cli.exits import complain
 from neo_cancel.errors import WaitTimeoutError
-from neo_cancel.exits import complain
-from neo_cancel.handles import BulkHandle
-from neo_cancel.intake import BadRow
 from neo_cancel.record import OrderRecord
+from neo_cancel.sync.handles import BulkHandle
 
-__all__ = ["say", "show_bad_rows", "show_bulk", "show_order", "show_progress"]
+__all__ = ["show_bad_rows", "show_bulk", "show_order", "show_progress", "write_object"]
 
 SHOWN_AT_MOST: Final = 20
 _LINE_EVERY_SECONDS: Final = 1.0
@@ -43,7 +43,7 @@ _ORDER_FIELDS: Final = (
 )
 
 
-def say(kind: str, fields: Mapping[str, Any]) -> None:
+def write_object(kind: str, fields: Mapping[str, Any]) -> None:
     """Write one JSON object on standard output."""
     sys.stdout.write(json.dumps({"kind": kind, **fields}) + "\n")
     sys.stdout.flush()
@@ -52,7 +52,7 @@ def say(kind: str, fields: Mapping[str, Any]) -> None:
 def show_order(record: OrderRecord, *, as_json: bool) -> None:
     """Show one order's record."""
     if as_json:
-        say("order", record.to_json())
+        write_object("order", record.to_json())
         return
     table = _table("order", record.key)
     table.add_row("status", str(record.status))
@@ -65,11 +65,11 @@ def show_order(record: OrderRecord, *, as_json: bool) -> None:
 
 
 def show_bulk(handle: BulkHandle, *, as_json: bool) -> BulkStatus:
-    """Show the counts of a bulk and the first orders that may still work; answer the counts."""
+    """Show the counts of a bulk and the first twenty orders that may still work; answer the counts."""
     records = handle.records()
     status = BulkStatus.of(records)
     if as_json:
-        say("bulk", {"batch": handle.batch, **status.to_json()})
+        write_object("bulk", {"batch": handle.batch, **status.to_json()})
         return status
     console = _console()
     counts = _table("status", "orders")
@@ -87,7 +87,7 @@ def show_bulk(handle: BulkHandle, *, as_json: bool) -> BulkStatus:
 
 
 def show_bad_rows(bad: Sequence[BadRow], *, as_json: bool) -> None:
-    """Report rows that hold no order: the first twenty to people, all of them to programs."""
+    """Report the rows that hold no good order: the first twenty to people, all of them to programs."""
     for row in bad if as_json else bad[:SHOWN_AT_MOST]:
         complain(str(row.error), kind=type(row.error).__name__, as_json=as_json, error=row.error, line=row.line)
     if not as_json and len(bad) > SHOWN_AT_MOST:
@@ -96,12 +96,12 @@ def show_bad_rows(bad: Sequence[BadRow], *, as_json: bool) -> None:
 
 def show_progress(handle: BulkHandle, *, timeout_seconds: float | None, as_json: bool) -> None:
     """Follow a bulk until it has ended or the time is up: records for programs, a bar or plain lines for people."""
-    # Orders that are not final in time are told by the counts that follow.
+    # The counts that follow show the orders that are not final in time.
     with suppress(WaitTimeoutError):
         results = handle.results(timeout_seconds)
         if as_json:
             for record in results:
-                say("order", record.to_json())
+                write_object("order", record.to_json())
         elif sys.stderr.isatty():
             _run_through(_with_bar(results, len(handle)))
         else:
@@ -155,7 +155,7 @@ def _shown(value: object) -> str:
 
 
 def _console() -> Console:
-    # What the broker or a strategy wrote is shown as it is, never read as markup.
+    # Text of the broker or of a strategy is shown as it is, never read as markup.
     return Console(markup=False, highlight=False, emoji=False)
 
 

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neo_cancel import InvalidOrderError
-from neo_cancel.intake import read_orders
+from neo_cancel.cli.bulk_file import read_orders
 
 words = [b"ucc", b"order_number", b"amo", b"AB123", b"251015000123456", b"true", b"null", b"1e999", b"NaN", b"\\ud800"]
 signs = [
@@ -33,9 +33,9 @@ rows = st.lists(pieces, max_size=30).map(b"".join)
 @given(starts, rows | st.binary(max_size=60))
 def test_any_bytes_are_read_or_refused(start, rest):
     try:
-        intake = read_orders(start + rest)
+        found = read_orders(start + rest)
     except InvalidOrderError as error:
         assert error.rule in str(error)  # noqa: PT017 (either way is right)
     else:
-        assert intake.orders or intake.bad
-        assert all(str(row).startswith(f"line {row.line}: ") for row in intake.bad)
+        assert found.orders or found.bad
+        assert all(str(row).startswith(f"line {row.line}: ") for row in found.bad)

@@ -1,14 +1,14 @@
-"""The `neo-cancel` command's entry point: whatever goes wrong is one line and an exit code."""
+"""The entry point of the `neo-cancel` command: every failure becomes one line and an exit code."""
 
 import io
 import os
 import sys
 
+from neo_cancel.cli.exits import ExitCode, complain, exit_code_of
 from neo_cancel.errors import NeoCancelError
-from neo_cancel.exits import ExitCode, complain, exit_code_of
 
 try:
-    from neo_cancel.commands import run
+    from neo_cancel.cli.commands import run
 except ModuleNotFoundError as missing:
     if (missing.name or "").partition(".")[0] not in ("typer", "rich"):
         raise
@@ -19,7 +19,7 @@ except ModuleNotFoundError as missing:
         return ExitCode.USAGE
 
 
-__all__ = ["ExitCode", "main"]
+__all__ = ["main"]
 
 
 def main() -> None:
@@ -51,7 +51,3 @@ def _guarded(*, as_json: bool) -> int:
     if code == ExitCode.INTERRUPTED:
         complain("interrupted; what was accepted goes on", kind="Interrupted", as_json=as_json)
     return code
-
-
-if __name__ == "__main__":
-    main()

@@ -1,13 +1,14 @@
+# Written by tests/sync_twin.py from neo_cancel/aio/handles.py: change that file, then run `make format`.
 """Handles: one order's cancel, or a bulk's, to ask about and to wait for."""
 
 from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from neo_cancel.bulk import BulkStatus
-from neo_cancel.errors import WaitTimeoutError
 from neo_cancel.record import OrderRecord
+from neo_cancel.waiting import bulk_timeout, order_timeout
 
-__all__ = ["BulkHandle", "OrderHandle", "Records", "bulk_timeout", "order_timeout"]
+__all__ = ["BulkHandle", "OrderHandle", "Records"]
 
 
 class Records(Protocol):
@@ -43,7 +44,7 @@ class OrderHandle:
     def wait(self, timeout_seconds: float | None = None) -> OrderRecord:
         """Wait until the order is final, for ever with None. Raises WaitTimeoutError; the order goes on.
 
-        A server that restarts meanwhile is waited for; one that is away from the start raises LedgerUnavailableError.
+        The wait outlives a restart of the server. It raises LedgerUnavailableError where the server is away from the start.
         """
         for record in self._records.results([f"{self.ucc}:{self.order_number}"], timeout_seconds):
             return record
@@ -98,7 +99,7 @@ class BulkHandle:
     def wait(self, timeout_seconds: float | None = None) -> BulkStatus:
         """Wait until every order is final, for ever with None. Raises WaitTimeoutError; the orders go on.
 
-        A server that restarts meanwhile is waited for; one that is away from the start raises LedgerUnavailableError.
+        The wait outlives a restart of the server. It raises LedgerUnavailableError where the server is away from the start.
         """
         final = list(self.results(timeout_seconds))
         if len(final) == len(self.names):
@@ -107,13 +108,3 @@ class BulkHandle:
         if not status.is_ended:
             raise bulk_timeout(status, timeout_seconds)
         return status
-
-
-def order_timeout(current: OrderRecord, timeout_seconds: float | None) -> WaitTimeoutError:
-    """Say that one order was not final in time."""
-    return WaitTimeoutError(f"order {current.key} is still {current.status} after {timeout_seconds} s")
-
-
-def bulk_timeout(status: BulkStatus, timeout_seconds: float | None) -> WaitTimeoutError:
-    """Say how many orders of a bulk were not final in time."""
-    return WaitTimeoutError(f"{status.pending} of {status.asked} orders are not final after {timeout_seconds} s")

@@ -1,4 +1,4 @@
-"""Exit codes of the command, and what it says when something goes wrong."""
+"""Exit codes of the command, and its lines on standard error."""
 
 import json
 import re
@@ -17,12 +17,12 @@ from neo_cancel.errors import (
 __all__ = ["ExitCode", "complain", "exit_code_of"]
 
 
-# A URL in the wrong place, with somebody's password in it, is told back without.
+# A URL that was typed in the wrong place is shown without its password.
 _LOGIN: Final = re.compile(r"://\S*@")
 
 
 class ExitCode(IntEnum):
-    """What a program may read from the exit code."""
+    """What the exit code tells a program."""
 
     NONE_MAY_WORK = 0
     """No order may still work; without --wait: everything was accepted."""
@@ -37,7 +37,7 @@ class ExitCode(IntEnum):
 
 
 def exit_code_of(error: Exception) -> ExitCode:
-    """Say which exit code an error means."""
+    """Answer the exit code that an error means."""
     if isinstance(error, WaitTimeoutError):
         return ExitCode.SOME_MAY_WORK
     if isinstance(error, LedgerUnavailableError | LedgerRefusedError):
@@ -54,10 +54,10 @@ def complain(
         where = "" if line is None else f"line {line}: "
         sys.stderr.write(f"neo-cancel: {where}{' '.join(message.split())}\n")
         return
-    said: dict[str, object] = {"error": kind, "message": message}
+    fields: dict[str, object] = {"error": kind, "message": message}
     if line is not None:
-        said["line"] = line
+        fields["line"] = line
     if isinstance(error, InvalidOrderError):
         value = _LOGIN.sub("://...@", error.value) if isinstance(error.value, str) else error.value
-        said |= {"field": error.field, "value": value, "rule": error.rule}
-    sys.stderr.write(json.dumps(said, default=repr) + "\n")
+        fields |= {"field": error.field, "value": value, "rule": error.rule}
+    sys.stderr.write(json.dumps(fields, default=repr) + "\n")

@@ -1,26 +1,24 @@
+# Written by tests/sync_twin.py from neo_cancel/aio/producer.py: change that file, then run `make format`.
 """The producer: what a strategy or a risk desk calls."""
 
-import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from types import TracebackType
-from typing import Any, Self, TypeVar, cast
+from typing import Any, Self
 
-from neo_cancel.bulk import Pending, decoded, final_records, keys_of, slices
+from neo_cancel.bulk import decoded, final_records, slices
 from neo_cancel.connection import connect, shown_url
-from neo_cancel.enqueue import enqueue_script
-from neo_cancel.errors import LedgerUnavailableError, UnknownOrderError
-from neo_cancel.handles import BulkHandle, OrderHandle
-from neo_cancel.keys import DEFAULT_TTL_SECONDS, EVENTS, batch_key, order_key
-from neo_cancel.messages import CHUNK_SIZE, CancelOrder
-from neo_cancel.plan import Plan, Rounds
+from neo_cancel.errors import UnknownOrderError
+from neo_cancel.keys import DEFAULT_TTL_SECONDS
+from neo_cancel.messages import CHUNK_SIZE
+from neo_cancel.order import CancelOrder
+from neo_cancel.plan import Plan
 from neo_cancel.record import OrderRecord
-from neo_cancel.scripts import ScriptCall
-from neo_cancel.translation import translated
+from neo_cancel.sync.handles import BulkHandle, OrderHandle
+from neo_cancel.sync.ledger import Ledger
+from neo_cancel.waiting import Pending
 
 __all__ = ["CancelProducer"]
-
-_Read = TypeVar("_Read")
 
 
 class CancelProducer:
@@ -38,21 +36,20 @@ class CancelProducer:
         self, redis_url: str, *, time_to_live_seconds: int = DEFAULT_TTL_SECONDS, chunk_size: int = CHUNK_SIZE
     ) -> None:
         self._plan = Plan(time_to_live_seconds, chunk_size)
-        self._redis = connect(redis_url)
-        self.address = shown_url(redis_url)
+        self._ledger = Ledger(connect(redis_url), shown_url(redis_url))
+        self.address = self._ledger.address
 
     def connect(self) -> Self:
         """Connect and load the scripts now, so that the first cancel of the day pays for neither.
 
         Raises LedgerUnavailableError within 3 s, naming the address without the password.
         """
-        with translated(self.address):
-            self._redis.script_load(enqueue_script().text)
+        self._ledger.load_scripts()
         return self
 
     def close(self) -> None:
         """Close the connections. Orders go on; a second call does nothing."""
-        self._redis.close()
+        self._ledger.close()
 
     def __enter__(self) -> Self:
         return self
@@ -69,7 +66,7 @@ class CancelProducer:
         it is answered from the ledger. Raises LedgerUnavailableError or LedgerRefusedError; then repeat it, nothing
         doubles.
         """
-        self._run(self._plan.one(order))
+        self._ledger.run(self._plan.one(order))
         return OrderHandle(self, order.ucc, order.order_number)
 
     def enqueue_many(self, orders: Iterable[CancelOrder]) -> BulkHandle:
@@ -80,7 +77,7 @@ class CancelProducer:
         repeat the whole bulk, nothing doubles.
         """
         bulk = self._plan.many(orders)
-        return BulkHandle(self, bulk.batch, bulk.names, **bulk.counts(self._run(bulk.calls)))
+        return BulkHandle(self, bulk.batch, bulk.names, **bulk.counts(self._ledger.run(bulk.calls)))
 
     def order(self, ucc: str, order_number: str) -> OrderHandle:
         """Ask for an order by its names, for example from another process than the one that enqueued it."""
@@ -88,82 +85,45 @@ class CancelProducer:
 
     def bulk(self, batch: str) -> BulkHandle:
         """Ask for a bulk by its id. Raises UnknownOrderError where the ledger knows none."""
-        with translated(self.address):
-            members: Any = self._redis.lrange(batch_key(batch), 0, -1)
-        if not members:
+        names = self._ledger.members(batch)
+        if not names:
             raise UnknownOrderError(f"the ledger knows no bulk {batch}")
-        # A chunk whose answer got lost was sent again and stands in the list twice.
-        return BulkHandle(self, batch, list(dict.fromkeys(name.decode() for name in members)))
+        return BulkHandle(self, batch, names)
 
     def look_up(self, ucc: str, order_number: str) -> OrderRecord:
         """Read the record of an order. Raises UnknownOrderError where the ledger holds none."""
-        with translated(self.address):
-            value = self._redis.get(order_key(ucc, order_number))
-        if not isinstance(value, bytes):
+        value = self._ledger.value(ucc, order_number)
+        if value is None:
             raise UnknownOrderError(f"the ledger knows no order {ucc}:{order_number}")
         return OrderRecord.decode(value)
 
     def read_records(self, names: Sequence[str]) -> list[OrderRecord | None]:
         """Read the records of orders named UCC:ORDER_NUMBER, in that order; None for one the ledger does not hold."""
-        return decoded(value for some in slices(names) for value in self._values(some))
+        return decoded([value for some in slices(names) for value in self._ledger.values(some)])
 
     def events(self, *, since: str = "$", timeout_seconds: float | None = None) -> Iterator[OrderRecord]:
-        """Follow every order that becomes final, whoever enqueued it, from now on or after the event id `since`.
+        """Follow every order that becomes final, from any producer, from now on or after the event id `since`.
 
         An event id is the server's time in milliseconds, then "-0"; "0-0" starts with the oldest event kept, about
         20,000 messages ago. Ends after `timeout_seconds`, never without. A slow consumer sees later states; the ledger
         keeps the truth.
         """
-        pending = Pending((), timeout_seconds)
-        pending.cursor = since if since != "$" else self._last_event()
+        ledger, pending = self._ledger, Pending((), timeout_seconds)
+        pending.cursor = since if since != "$" else ledger.last_event()
         while pending.remaining_seconds > 0:
-            names = pending.advance(self._patiently(pending, partial(self._next_events, pending)))
-            for some in slices(names):
-                yield from final_records(self._patiently(pending, partial(self._values, some)))
+            reply = ledger.retry_until_available(pending, partial(ledger.next_events, pending))
+            for some in slices(pending.advance(reply)):
+                yield from final_records(ledger.retry_until_available(pending, partial(ledger.values, some)))
 
     def results(self, names: Sequence[str], timeout_seconds: float | None = None) -> Iterator[OrderRecord]:
         """Yield each named order's record once, as it becomes final; end early when the time is up."""
-        pending = Pending(names, timeout_seconds)
-        # Not patient: a server that is away from the start is an error, one that goes away later is waited for.
-        pending.cursor = self._last_event()
+        ledger, pending = self._ledger, Pending(names, timeout_seconds)
+        # Not retried: a server that is away from the start is an error. The wait outlives one that goes away later.
+        pending.cursor = ledger.last_event()
         reply: Any = None
         while True:
             for some in slices(pending.to_read(reply)):
-                yield from pending.settle(some, self._patiently(pending, partial(self._values, some)))
+                yield from pending.settle(some, ledger.retry_until_available(pending, partial(ledger.values, some)))
             if pending.is_over:
                 return
-            reply = self._patiently(pending, partial(self._next_events, pending))
-
-    def _run(self, calls: Sequence[ScriptCall]) -> list[Any]:
-        rounds = Rounds(calls)
-        with translated(self.address):
-            while group := rounds.next_group():
-                for script in rounds.to_load():
-                    self._redis.script_load(script.text)
-                with self._redis.pipeline(transaction=False) as pipeline:
-                    for call in group:
-                        pipeline.execute_command(*call.command)  # type: ignore[no-untyped-call]
-                    rounds.take(pipeline.execute(raise_on_error=False))
-        return rounds.replies
-
-    def _values(self, names: Sequence[str]) -> list[bytes | None]:
-        with translated(self.address):
-            return cast("list[bytes | None]", self._redis.mget(keys_of(names)))
-
-    def _last_event(self) -> str | bytes:
-        with translated(self.address):
-            last: Any = self._redis.xrevrange(EVENTS, count=1)
-        return last[0][0] if last else "0-0"
-
-    def _next_events(self, pending: Pending) -> Any:
-        with translated(self.address):
-            return self._redis.xread({EVENTS: pending.cursor}, count=500, block=pending.block_milliseconds)
-
-    def _patiently(self, pending: Pending, read: Callable[[], _Read]) -> _Read:
-        while True:
-            try:
-                return read()
-            except LedgerUnavailableError:
-                if pending.remaining_seconds <= 0:
-                    raise
-                time.sleep(pending.pause_seconds)
+            reply = ledger.retry_until_available(pending, partial(ledger.next_events, pending))

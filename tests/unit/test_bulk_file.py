@@ -3,7 +3,7 @@
 import pytest
 
 from neo_cancel import CancelOrder, InvalidOrderError
-from neo_cancel.intake import read_orders
+from neo_cancel.cli.bulk_file import read_orders
 
 HEADER = "ucc,order_number"
 ALL = "ucc,order_number,variety,amo,trading_symbol,lane,strategy,reason,deadline_seconds"
@@ -27,9 +27,9 @@ ORDER = CancelOrder(ucc="AB123", order_number="251015000123456")
     ],
 )
 def test_the_same_order_in_every_form(data):
-    intake = read_orders(data.encode())
-    assert [ORDER] == intake.orders
-    assert [] == intake.bad
+    found = read_orders(data.encode())
+    assert [ORDER] == found.orders
+    assert [] == found.bad
 
 
 def test_every_column_of_a_row_arrives():
@@ -68,10 +68,10 @@ def test_the_lane_given_overrides_what_the_rows_say():
     ],
 )
 def test_a_bad_csv_row_is_put_aside_with_its_line(row, field, rule):
-    intake = read_orders(f"{HEADER},amo\n{ROW},\n{row}\n".encode())
-    assert [ORDER] == intake.orders
-    assert [(3, field)] == [(bad.line, bad.error.field) for bad in intake.bad]
-    assert rule in str(intake.bad[0])
+    found = read_orders(f"{HEADER},amo\n{ROW},\n{row}\n".encode())
+    assert [ORDER] == found.orders
+    assert [(3, field)] == [(bad.line, bad.error.field) for bad in found.bad]
+    assert rule in str(found.bad[0])
 
 
 @pytest.mark.parametrize(
@@ -90,26 +90,26 @@ def test_a_bad_csv_row_is_put_aside_with_its_line(row, field, rule):
 )
 def test_a_bad_json_line_is_put_aside_with_its_line(line, field, rule):
     data = f'{{"ucc": "AB123", "order_number": "251015000123456"}}\n\n{line}\n'
-    intake = read_orders(data.encode())
-    assert [ORDER] == intake.orders
-    assert [(3, field)] == [(bad.line, bad.error.field) for bad in intake.bad]
-    assert rule in str(intake.bad[0])
+    found = read_orders(data.encode())
+    assert [ORDER] == found.orders
+    assert [(3, field)] == [(bad.line, bad.error.field) for bad in found.bad]
+    assert rule in str(found.bad[0])
 
 
 @pytest.mark.parametrize("deadline", ["abc", "nan", "inf", "1_0", "0", "99999999"])
 def test_a_deadline_that_is_no_sensible_number_is_bad(deadline):
-    intake = read_orders(f"{HEADER},deadline_seconds\n{ROW},{deadline}\n".encode())
-    assert ["deadline_seconds"] == [bad.error.field for bad in intake.bad]
+    found = read_orders(f"{HEADER},deadline_seconds\n{ROW},{deadline}\n".encode())
+    assert ["deadline_seconds"] == [bad.error.field for bad in found.bad]
 
 
 def test_a_row_is_named_by_its_first_line_when_a_cell_spans_several():
-    intake = read_orders(f'{HEADER},reason\n{ROW},"two\nlines"\nAB123,1,\n'.encode())
-    assert [2, 4] == [bad.line for bad in intake.bad]
+    found = read_orders(f'{HEADER},reason\n{ROW},"two\nlines"\nAB123,1,\n'.encode())
+    assert [2, 4] == [bad.line for bad in found.bad]
 
 
 def test_rows_that_contradict_each_other_are_named():
-    intake = read_orders(f"{HEADER},variety\n{ROW},regular\n{ROW},cover\n".encode())
-    assert [(3, "variety")] == [(bad.line, bad.error.field) for bad in intake.bad]
+    found = read_orders(f"{HEADER},variety\n{ROW},regular\n{ROW},cover\n".encode())
+    assert [(3, "variety")] == [(bad.line, bad.error.field) for bad in found.bad]
 
 
 @pytest.mark.parametrize(
@@ -138,5 +138,5 @@ def test_a_file_that_cannot_be_read_is_refused_as_a_whole(data, rule):
 
 def test_a_hundred_thousand_rows():
     rows = "\n".join(f"AB123,2510150{number:08}" for number in range(100_000))
-    intake = read_orders(f"{HEADER}\n{rows}\n".encode())
-    assert (100_000, 0) == (len(intake.orders), len(intake.bad))
+    found = read_orders(f"{HEADER}\n{rows}\n".encode())
+    assert (100_000, 0) == (len(found.orders), len(found.bad))

@@ -1,0 +1,132 @@
+"""The producer for asyncio: what a strategy or a risk desk calls, awaited."""
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from functools import partial
+from types import TracebackType
+from typing import Any, Self
+
+from neo_cancel.aio.handles import AsyncBulkHandle, AsyncOrderHandle
+from neo_cancel.aio.ledger import AsyncLedger
+from neo_cancel.bulk import decoded, final_records, slices
+from neo_cancel.connection import connect_async, shown_url
+from neo_cancel.errors import UnknownOrderError
+from neo_cancel.keys import DEFAULT_TTL_SECONDS
+from neo_cancel.messages import CHUNK_SIZE
+from neo_cancel.order import CancelOrder
+from neo_cancel.plan import Plan
+from neo_cancel.record import OrderRecord
+from neo_cancel.waiting import Pending
+
+__all__ = ["AsyncCancelProducer"]
+
+
+class AsyncCancelProducer:
+    """Enqueue cancels and learn what became of them, within one event loop.
+
+    `redis_url` is redis, rediss, unix or sentinel (see neo_cancel.connection). `time_to_live_seconds` is how long
+    records are kept, 7 days by default. `chunk_size` is the number of orders one message carries at most.
+    Nothing is connected before the first call; `connect()` does it early. Use it with `async with` or call `aclose()`.
+
+    Every call raises LedgerUnavailableError within 3 s where Redis is not there; a wait that has begun outlives a
+    restart. Cancelling a waiting task ends the wait, not the order's cancel.
+    """
+
+    def __init__(
+        self, redis_url: str, *, time_to_live_seconds: int = DEFAULT_TTL_SECONDS, chunk_size: int = CHUNK_SIZE
+    ) -> None:
+        self._plan = Plan(time_to_live_seconds, chunk_size)
+        self._ledger = AsyncLedger(connect_async(redis_url), shown_url(redis_url))
+        self.address = self._ledger.address
+
+    async def connect(self) -> Self:
+        """Connect and load the scripts now, so that the first cancel of the day pays for neither.
+
+        Raises LedgerUnavailableError within 3 s, naming the address without the password.
+        """
+        await self._ledger.load_scripts()
+        return self
+
+    async def aclose(self) -> None:
+        """Close the connections. Orders go on; a second call does nothing."""
+        await self._ledger.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def enqueue(self, order: CancelOrder) -> AsyncOrderHandle:
+        """Accept one cancel: when this returns, the ledger holds it and a worker has been called.
+
+        Called twice for an order that is being worked on, the second call attaches to the first; for one proven dead
+        it is answered from the ledger. Raises LedgerUnavailableError or LedgerRefusedError; then repeat it, nothing
+        doubles.
+        """
+        await self._ledger.run(self._plan.one(order))
+        return AsyncOrderHandle(self, order.ucc, order.order_number)
+
+    async def enqueue_many(self, orders: Iterable[CancelOrder]) -> AsyncBulkHandle:
+        """Accept a bulk: risk orders first, in chunks of one account.
+
+        An order named twice is collapsed and counted in `duplicates`. Raises InvalidOrderError for an empty bulk before
+        anything is written; LedgerUnavailableError or LedgerRefusedError when part of it may have been accepted:
+        repeat the whole bulk, nothing doubles.
+        """
+        bulk = self._plan.many(orders)
+        return AsyncBulkHandle(self, bulk.batch, bulk.names, **bulk.counts(await self._ledger.run(bulk.calls)))
+
+    def order(self, ucc: str, order_number: str) -> AsyncOrderHandle:
+        """Ask for an order by its names, for example from another process than the one that enqueued it."""
+        return AsyncOrderHandle(self, ucc, order_number)
+
+    async def bulk(self, batch: str) -> AsyncBulkHandle:
+        """Ask for a bulk by its id. Raises UnknownOrderError where the ledger knows none."""
+        names = await self._ledger.members(batch)
+        if not names:
+            raise UnknownOrderError(f"the ledger knows no bulk {batch}")
+        return AsyncBulkHandle(self, batch, names)
+
+    async def look_up(self, ucc: str, order_number: str) -> OrderRecord:
+        """Read the record of an order. Raises UnknownOrderError where the ledger holds none."""
+        value = await self._ledger.value(ucc, order_number)
+        if value is None:
+            raise UnknownOrderError(f"the ledger knows no order {ucc}:{order_number}")
+        return OrderRecord.decode(value)
+
+    async def read_records(self, names: Sequence[str]) -> list[OrderRecord | None]:
+        """Read the records of orders named UCC:ORDER_NUMBER, in that order; None for one the ledger does not hold."""
+        return decoded([value for some in slices(names) for value in await self._ledger.values(some)])
+
+    async def events(self, *, since: str = "$", timeout_seconds: float | None = None) -> AsyncIterator[OrderRecord]:
+        """Follow every order that becomes final, from any producer, from now on or after the event id `since`.
+
+        An event id is the server's time in milliseconds, then "-0"; "0-0" starts with the oldest event kept, about
+        20,000 messages ago. Ends after `timeout_seconds`, never without. A slow consumer sees later states; the ledger
+        keeps the truth.
+        """
+        ledger, pending = self._ledger, Pending((), timeout_seconds)
+        pending.cursor = since if since != "$" else await ledger.last_event()
+        while pending.remaining_seconds > 0:
+            reply = await ledger.retry_until_available(pending, partial(ledger.next_events, pending))
+            for some in slices(pending.advance(reply)):
+                for record in final_records(await ledger.retry_until_available(pending, partial(ledger.values, some))):
+                    yield record
+
+    async def results(self, names: Sequence[str], timeout_seconds: float | None = None) -> AsyncIterator[OrderRecord]:
+        """Yield each named order's record once, as it becomes final; end early when the time is up."""
+        ledger, pending = self._ledger, Pending(names, timeout_seconds)
+        # Not retried: a server that is away from the start is an error. The wait outlives one that goes away later.
+        pending.cursor = await ledger.last_event()
+        reply: Any = None
+        while True:
+            for some in slices(pending.to_read(reply)):
+                for record in pending.settle(
+                    some, await ledger.retry_until_available(pending, partial(ledger.values, some))
+                ):
+                    yield record
+            if pending.is_over:
+                return
+            reply = await ledger.retry_until_available(pending, partial(ledger.next_events, pending))
