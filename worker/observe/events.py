@@ -18,9 +18,11 @@ __all__ = [
     "LeaseLost",
     "LeaseTaken",
     "LedgerAway",
+    "NotGivenBack",
     "Publish",
     "Recovered",
     "Refused",
+    "Superseded",
     "UnlistedCode",
     "publisher",
 ]
@@ -125,6 +127,21 @@ class LedgerAway(Event):
     doing: str | None = None
     tries: int | None = None
     orders: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Superseded(Event):
+    """A final status was not written, because the order has a newer owner, who finds out its own."""
+
+    order: str
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotGivenBack(Event):
+    """This process ends and cannot give its orders back: other workers take them over when its lease has run out."""
+
+    error: str
 
 
 @dataclass(frozen=True, slots=True)
