@@ -1,8 +1,10 @@
 """The Celery app: `python -m celery -A worker.app worker -Q risk -P threads`. Nothing is decided here."""
 
+import logging
 import os
 import signal
 import sys
+from functools import partial
 from typing import Any
 
 from celery import Celery, signals
@@ -10,9 +12,11 @@ from celery import Celery, signals
 from config.log import configure_logging
 from config.settings import ConfigurationError, Settings, load_settings
 from worker.consuming.celery_options import celery_options
-from worker.consuming.tasks import register
+from worker.consuming.tasks import begin, register
 from worker.consuming.transport import GatedDelivery
 from worker.ledger.check import redis_complaints
+from worker.observe.events import publisher
+from worker.observe.log import log_subscriber
 from worker.runtime import Runtime
 
 __all__ = ["app", "settings"]
@@ -45,10 +49,11 @@ def _start(**_: Any) -> None:
     log = configure_logging(settings.log_level)
     for complaint in redis_complaints(settings.resolved_redis_url):
         log.warning("redis check", text=complaint)
-    runtime = Runtime(settings, log)
+    level = logging.getLevelNamesMapping()[settings.log_level]
+    runtime = Runtime(settings, publisher(log_subscriber(log, level=level)), log=log)
     runtime.start()
     _running.append(runtime)
-    GatedDelivery.head_start.append(runtime.expect)
+    GatedDelivery.head_start.append(partial(begin, runtime))
 
 
 @signals.worker_ready.connect(weak=False)

@@ -8,6 +8,7 @@ import json
 import random
 import re
 import sys
+from functools import partial
 
 import httpx
 import pytest
@@ -22,6 +23,9 @@ from neo_cancel.enqueue import enqueue_call
 from neo_cancel.errors import InvalidOrderError
 from tests.fault.rig import names_of
 from worker.consuming.transport import read
+from worker.dispatch.intake import read_chunk
+from worker.observe.events import publisher
+from worker.observe.log import log_subscriber
 from worker.runtime import Runtime
 
 SECRET = "eyJhbGciOiJIUzI1NiJ9.c2VjcmV0"
@@ -184,14 +188,16 @@ def test_the_gate_says_yes_or_why_not():
     assert all(complaint is None or ":" in complaint for complaint, _ in read_ones)
     chunks = [chunk for complaint, chunk in read_ones if complaint is None]
     assert 500 < len(chunks) < 7000
-    assert all(chunk["v"] == 1 for chunk in chunks)
+    assert {"risk", "routine"} == {chunk.lane for chunk in chunks}
+    assert all(order.ucc == chunk.ucc for chunk in chunks for order in chunk.orders)
 
 
 @pytest.fixture
 def runtime(redis_url, tmp_path):
     (tmp_path / "accounts.json").write_text("{}")
     settings = Settings(redis_url=redis_url, accounts_file=tmp_path / "accounts.json", gather=0.0)
-    runtime = Runtime(settings, configure_logging("ERROR"))
+    log = configure_logging("ERROR")
+    runtime = Runtime(settings, publisher(log_subscriber(log)), log=log)
     runtime.start()
     yield runtime
     runtime.close()
@@ -199,14 +205,23 @@ def runtime(redis_url, tmp_path):
 
 def test_whatever_passes_the_gate_is_worked_on_or_a_dead_letter(runtime):
     """1,200 chunks in a worker's own loop; accounts nobody has a session for end at once."""
+    refused = []
     for number in range(1200):
         dice = random.Random(f"chunk {number}")
         chunk = json.loads(good_message()["body"])[0][0]
         chunk["orders"][0]["order_number"] = f"{number:015d}"
         said = spoilt(chunk, dice)
+        try:
+            chunk = read_chunk(said)
+        except InvalidOrderError as error:
+            refused.append(str(error))
+            continue
+        work = partial(runtime.dispatcher.work, chunk)
         if number % 2:
-            runtime.expect(str(number), said)
-        assert "orders" in runtime.cancel(str(number), said)
+            runtime.expect(str(number), work)
+        assert "orders" in runtime.answer(str(number), work)
+    assert 100 < len(refused) < 800
+    assert all(":" in reason for reason in refused)
 
 
 def test_a_real_worker_outlives_hundreds_of_bad_messages(stage):

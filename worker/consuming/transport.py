@@ -9,13 +9,16 @@ import orjson
 from kombu.transport import redis as kombu_redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from neo_cancel.messages import TASK_NAME, WIRE_VERSION
+from neo_cancel.errors import InvalidOrderError
+from neo_cancel.messages import TASK_NAME
+from neo_cancel.order import Lane
+from worker.dispatch.intake import Chunk, read_chunk
 from worker.ledger.dead_letter import dead_letter_commands
 
 __all__ = ["GatedDelivery", "GatedSentinelTransport", "GatedTransport", "read"]
 
 
-def read(message: Any) -> tuple[str | None, Any]:
+def read(message: Any) -> tuple[str | None, Chunk | None]:
     """Read a message from a queue: what is wrong with it, as its sender would need to hear it, or None and its chunk."""
     if not isinstance(message, dict):
         return "message: must be a JSON object, Celery protocol 2", None
@@ -28,7 +31,10 @@ def read(message: Any) -> tuple[str | None, Any]:
         return "body: must be a string of JSON", None
     if told := _about_body(said):
         return told, None
-    return None, said[0][0]
+    try:
+        return None, read_chunk(said[0][0])
+    except InvalidOrderError as error:
+        return str(error), None
 
 
 def _about_envelope(envelope: dict[str, Any]) -> str | None:
@@ -82,12 +88,12 @@ def _parsed(body: Any, encoding: Any) -> Any:
 
 def _about_body(said: Any) -> str | None:
     match said:
-        case [[{"v": version}], named, {} | None as options] if named == {}:
+        case [[_], named, {} | None as options] if named == {}:
             if any(cast("dict[str, Any]", options or {}).values()):
                 return "body: callbacks, errbacks, chain and chord are not supported"
-            return None if version == WIRE_VERSION else f"v={version!r}: this worker reads version {WIRE_VERSION}"
+            return None
         case _:
-            return "body: must be [[chunk], {}, options], the chunk with its version v"
+            return "body: must be [[chunk], {}, options]"
 
 
 class _Gate:
@@ -135,9 +141,9 @@ class GatedDelivery:
     """Called with the id and the chunk of each message that is about to be delivered."""
 
     def _deliver(self, message: Any, queue: str) -> None:
-        if queue in ("risk", "routine"):
+        if queue in list(Lane):
             complaint, chunk = read(message)
-            if complaint is not None:
+            if chunk is None:
                 self.channels[0].add_dead_letter(complaint, message)  # type: ignore[attr-defined]  # pyright: ignore
                 return
             for begin in self.head_start:

@@ -52,7 +52,10 @@ class LedgerCallbacks:
 
 
 class LedgerRoom:
-    """What a worker needs of the ledger, one per process. Nothing is connected or claimed before the first call."""
+    """What a worker needs of the ledger, one per process. Nothing is connected or claimed before the first call.
+
+    Its parts by name; `note` and `finish` are what the orders room calls (see worker.orders.ports.Ledger).
+    """
 
     def __init__(
         self, client: LedgerClient, options: LedgerOptions, callbacks: LedgerCallbacks, publish: Publish
@@ -73,6 +76,7 @@ class LedgerRoom:
         watch_policy = WatchPolicy(callbacks.is_watched, options.watch_interval)
         records = Records(client, lease, watch_policy, ttl_seconds=ttl_seconds)
         self.notes = Notes(records, held)
+        self.note = self.notes.note
         self.writer = Writer(
             records,
             held,
@@ -81,6 +85,7 @@ class LedgerRoom:
             on_written=callbacks.on_written,
             publish=publish,
         )
+        self.finish = self.writer.finish
         self.claims = Claims(
             client, lease, held, records=records, writer=self.writer, requeuer=requeuer, ttl_seconds=ttl_seconds
         )

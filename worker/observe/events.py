@@ -18,10 +18,12 @@ __all__ = [
     "LeaseLost",
     "LeaseTaken",
     "LedgerAway",
+    "NotGivenBack",
     "PoisonRemoved",
     "Publish",
     "Recovered",
     "Refused",
+    "Superseded",
     "UnlistedCode",
     "publisher",
 ]
@@ -134,6 +136,21 @@ class PoisonRemoved(Event):
 
     order: str
     crashes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Superseded(Event):
+    """A final status was not written, because the order has a newer owner, who finds out its own."""
+
+    order: str
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotGivenBack(Event):
+    """This process ends and cannot give its orders back: other workers take them over when its lease has run out."""
+
+    error: str
 
 
 @dataclass(frozen=True, slots=True)

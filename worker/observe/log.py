@@ -61,6 +61,8 @@ LINES: Final[Mapping[type[Event], Line]] = {
     events.PoisonRemoved: Line(
         "dead letter: workers died when they took this order", _always_error, "check it with the broker"
     ),
+    events.Superseded: Line("result left to a newer owner"),
+    events.NotGivenBack: Line("orders not given back: recovery will", _always_error, "check Redis"),
     events.Recovered: Line("orders put back into their queues"),
     events.Refused: Line("refused: a dead letter", _always_error, "mend the sender"),
     events.InternalError: Line("internal error", _always_error, "report it; an order named here is watched"),

@@ -1,0 +1,102 @@
+"""From a chunk of orders to orders in hand: claimed as far as there is capacity, the rest left to the account's backlog."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+from neo_cancel.keys import backlog_key
+from neo_cancel.plan import MAX_CHUNK_SIZE
+from worker.dispatch.backlogs import Backlogs
+from worker.dispatch.capacity import Capacity
+from worker.dispatch.group import Threads
+from worker.dispatch.in_hand import InHand
+from worker.dispatch.intake import Chunk, Refusal
+from worker.dispatch.ports import Claims, DeadLetters, Held
+from worker.ledger.steps import NOTHING
+from worker.observe.events import Publish, Refused
+from worker.orders.job import Job
+
+__all__ = ["Dispatcher"]
+
+_WATCHED_AT_ONCE: Final = 100
+
+
+class Dispatcher:
+    """Works on messages and on the watch list. All methods belong to the event loop.
+
+    With `most` orders in hand no thread is set free: then messages wait for one. `begun` is called when the first steps of a
+    message's orders are done, which end with what they send.
+    """
+
+    def __init__(
+        self,
+        claims: Claims,
+        held: Held,
+        in_hand: InHand,
+        backlogs: Backlogs,
+        *,
+        capacity: Capacity,
+        threads: Threads,
+        most: int,
+        dead_letters: DeadLetters,
+        begun: Callable[[], None],
+        publish: Publish,
+    ) -> None:
+        self._claims, self._held = claims, held
+        self._in_hand, self._backlogs, self._capacity = in_hand, backlogs, capacity
+        self._threads, self._most, self._begun = threads, most, begun
+        self._dead_letters, self._publish = dead_letters, publish
+
+    def serve(self, lanes: Iterable[str], *, threads: int) -> None:
+        """Serve these lanes with so many threads of Celery's. Orphaned backlogs are adopted from now on."""
+        self._backlogs.lanes, self._threads.count = sorted(lanes), threads
+
+    async def work(self, chunk: Chunk) -> dict[str, Any]:
+        """Work on a message until its orders have ended, are in other hands, or its thread is needed; answer counts."""
+        await self._refuse(chunk.refusals)
+        if not chunk.orders:
+            self._backlogs.work_off(backlog_key(chunk.lane, chunk.ucc))
+            return {"orders": 0}
+        jobs = await self._claim(chunk)
+        group = self._in_hand.begin(jobs, chunk.lane)
+        asyncio.get_running_loop().call_soon(self._begun)
+        if group.left:
+            await self._threads.wait(group, may_free=len(self._in_hand) < self._most)
+        counts = Counter(str(job.status) for job in jobs)
+        return {
+            "ucc": chunk.ucc,
+            "lane": chunk.lane,
+            "orders": len(chunk.orders),
+            "claimed": len(jobs),
+            "counts": dict(counts),
+        }
+
+    async def take_watched(self) -> None:
+        """Take orders from the watch list that are due."""
+        if not self._in_hand.is_draining:
+            for job in await self._claims.claim_watched(_WATCHED_AT_ONCE):
+                self._in_hand.begin([job], job.lane)
+
+    async def drain(self, at: float) -> None:
+        """Take no more, let calls in flight end, at the latest `at` by the loop's clock, and give everything else back."""
+        await self._in_hand.stop(at)
+        await self._backlogs.leave()
+        await self._claims.release([job for job in self._held if not job.is_watched])
+
+    async def _refuse(self, refusals: Iterable[Refusal]) -> None:
+        for refusal in refusals:
+            await self._dead_letters.add_dead_letter(refusal.reason, refusal.part)
+            self._publish(Refused(refusal.reason))
+
+    async def _claim(self, chunk: Chunk) -> list[Job]:
+        lane, ucc = chunk.lane, chunk.ucc
+        jobs: list[Job] = []
+        for at in range(0, len(chunk.orders), MAX_CHUNK_SIZE):
+            some = chunk.orders[at : at + MAX_CHUNK_SIZE]
+            at_most = min(self._capacity.free(lane, ucc), len(some))
+            with self._capacity.coming(lane, ucc, at_most):
+                jobs += await self._claims.claim(lane, some, at_most=NOTHING if self._in_hand.is_draining else at_most)
+            if at_most < len(some):
+                self._backlogs.work_off(backlog_key(lane, ucc))
+        return jobs

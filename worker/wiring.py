@@ -1,0 +1,168 @@
+"""The composition root: settings become collaborators, once per process."""
+
+import contextlib
+import random
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+from redis.exceptions import RedisError
+
+from config.settings import Settings
+from worker.accounts.accounts import Accounts
+from worker.dispatch.backlogs import Backlogs
+from worker.dispatch.capacity import Capacity
+from worker.dispatch.dispatcher import Dispatcher
+from worker.dispatch.group import Threads
+from worker.dispatch.in_hand import InHand
+from worker.dispatch.probation import Probation
+from worker.kotak.client import KotakClient, Timeouts
+from worker.kotak.gateway import Gateway
+from worker.kotak.transport import BrokerTransport
+from worker.ledger.assembly import LedgerCallbacks, LedgerOptions, LedgerRoom
+from worker.ledger.client import LedgerClient
+from worker.ledger.leader import LeaderJob
+from worker.ledger.rate import SharedRateLimiter
+from worker.ledger.server import Server
+from worker.observe.events import Publish, Superseded
+from worker.observe.log import Log
+from worker.orders.evidence import ReadingPolicy
+from worker.orders.job import Job
+from worker.orders.queue import QueuePolicy
+from worker.orders.router import Router, World
+from worker.orders.trading_day import is_day_over
+
+if TYPE_CHECKING:
+    import redis.asyncio
+
+__all__ = ["Parts", "wire"]
+
+_WATCH_SECONDS: Final = 1.0
+_PASS_SECONDS: Final = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The collaborators that the runtime speaks to. All belong to one event loop."""
+
+    ledger: LedgerRoom
+    client: KotakClient
+    router: Router
+    probation: Probation
+    backlogs: Backlogs
+    dispatcher: Dispatcher
+
+    def duties(self, settings: Settings) -> Sequence[tuple[str, float, Callable[[], Awaitable[object]]]]:
+        """Name what must be done again and again, and every how many seconds."""
+        ledger = self.ledger
+        recovery = LeaderJob("recovery", _PASS_SECONDS, ledger.recovery.run_pass)
+        return [
+            ("heartbeat", settings.lease / 3, ledger.lease.renew),
+            ("suspects", settings.lease / 12, self.probation.clear_suspects),
+            ("recovery", _PASS_SECONDS, partial(ledger.leader.tick, recovery)),
+            ("watch list", _WATCH_SECONDS, self.dispatcher.take_watched),
+            ("orphaned backlogs", _WATCH_SECONDS, self.backlogs.adopt),
+            # Not with the heartbeat: thousands of notes to write would hold it up, and the lease would run out.
+            ("notes", settings.lease, ledger.notes.write),
+        ]
+
+    async def close(self) -> None:
+        """End the lease and close every connection."""
+        with contextlib.suppress(RedisError, OSError):
+            await self.ledger.lease.sign_off()
+        self.router.close()
+        await self.client.aclose()
+        await self.ledger.client.aclose()
+
+
+def wire(
+    settings: Settings,
+    publish: Publish,
+    log: Log,
+    connect: "Callable[[Server], redis.asyncio.Redis]",
+    *,
+    begun: Callable[[], None],
+) -> Parts:
+    """Wire the collaborators: an order goes from the dispatcher to the router to the ledger, and its end comes back once.
+
+    `connect` makes the ledger's client, which greets each new connection through the Server. `log` is for those that publish
+    no events yet; `begun`: see Dispatcher.
+    """
+    accounts, client, server = Accounts(settings, log), _client(settings), Server()
+    ledger = _ledger(settings, LedgerClient(connect(server), server, publish), accounts, lambda: in_hand, publish)
+    router = _router(settings, ledger, accounts, Gateway(client, accounts), publish)
+    capacity = Capacity(settings.account_orders_at_once, accounts.rate_of, router.queues.waiting)
+    probation = Probation(ledger.claims, router.take)
+    in_hand = InHand(router, capacity, probation, day_is_over=partial(_day_is_over, ledger))
+    backlogs = Backlogs(ledger.claims, in_hand, capacity, look_seconds=settings.lease / 3)
+    dispatcher = Dispatcher(
+        ledger.claims,
+        ledger.held,
+        in_hand,
+        backlogs,
+        capacity=capacity,
+        threads=Threads(settings.threads),
+        most=settings.orders_at_once,
+        dead_letters=ledger.client,
+        begun=begun,
+        publish=publish,
+    )
+    return Parts(ledger, client, router, probation, backlogs, dispatcher)
+
+
+def _client(settings: Settings) -> KotakClient:
+    timeouts = Timeouts(
+        connect=settings.connect_timeout,
+        read=settings.read_timeout,
+        write=settings.write_timeout,
+        total=settings.call_timeout,
+        book=settings.book_timeout,
+    )
+    return KotakClient(BrokerTransport(), timeouts)
+
+
+def _ledger(
+    settings: Settings, client: LedgerClient, accounts: Accounts, in_hand: Callable[[], InHand], publish: Publish
+) -> LedgerRoom:
+    def written(job: Job, is_ours: bool) -> None:
+        if not is_ours:
+            publish(Superseded(job.name, str(job.status)))
+        in_hand().ended(job)
+
+    options = LedgerOptions(
+        lease=settings.lease,
+        gather=settings.gather,
+        time_to_live=settings.time_to_live,
+        watch_interval=settings.watch_interval,
+    )
+    callbacks = LedgerCallbacks(
+        is_watched=accounts.is_watched,
+        on_urgent=lambda job: in_hand().escalate(job),
+        on_written=written,
+        on_lost=lambda: in_hand().abandon(),
+    )
+    return LedgerRoom(client, options, callbacks, publish)
+
+
+def _router(settings: Settings, ledger: LedgerRoom, accounts: Accounts, gateway: Gateway, publish: Publish) -> Router:
+    world = World(
+        broker=gateway,
+        rate_limiter=SharedRateLimiter(ledger.client, accounts.rate_of, publish),
+        ledger=ledger,
+        clock=ledger.client.now,
+        draw=random.uniform,
+        publish=publish,
+        # A worker that slept through its lease finds out what it still holds before it sends.
+        is_entitled=lambda: ledger.lease.is_valid,
+    )
+    return Router(
+        world,
+        accounts.policy_of,
+        sending=QueuePolicy(at_once=settings.account_calls_at_once, all_at_once=settings.calls_at_once),
+        reading=ReadingPolicy(reads_per_second=settings.reads_per_second),
+    )
+
+
+def _day_is_over(ledger: LedgerRoom, job: Job) -> bool:
+    return is_day_over(job.enqueued_ms / 1000, ledger.client.now())
