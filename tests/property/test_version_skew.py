@@ -13,7 +13,7 @@ from neo_cancel.enqueue import enqueue_call
 from neo_cancel.keys import named_key
 from neo_cancel.record import OrderRecord, split
 from tests.property.test_ledger_machine import Worker
-from worker.consuming.transport import read
+from worker.consuming.envelope import Message, read
 from worker.orders.job import Job
 
 ORDER = CancelOrder(ucc="AB123", order_number="251015000123456", strategy="s1")
@@ -57,11 +57,11 @@ def test_the_fewest_fields_an_older_producer_ever_sent_are_enough():
 def test_another_wire_version_is_refused_not_guessed(version):
     call = enqueue_call([ORDER], batch=None, ttl_seconds=60)
     message = json.loads(f"{call.arguments[1]}1{call.arguments[2]}")
-    assert read(message)[0] is None
+    assert isinstance(read(message), Message)
     said = json.loads(message["body"])
     said[0][0]["v"] = version
     message["body"] = json.dumps(said)
-    assert f"v={version!r}: this worker reads version 1" == read(message)[0]
+    assert f"v={version!r}: this worker reads version 1" == read(message)
 
 
 async def test_a_newer_producer_s_fields_live_through_a_whole_life_in_the_ledger(redis_url):

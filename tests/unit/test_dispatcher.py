@@ -187,7 +187,8 @@ async def test_the_number_of_threads_is_what_celery_says():
     assert 1 == (await desk.dispatcher.work(chunk(1)))["claimed"]
 
 
-async def test_a_wait_that_was_cancelled_takes_no_thread():
+async def test_a_wait_that_has_ended_is_not_the_longest_any_more():
+    """Else it would be set free in place of one that still keeps a thread."""
     threads = Threads(2)
     groups = [Group("routine") for _ in range(3)]
     for group in groups:
@@ -196,11 +197,11 @@ async def test_a_wait_that_was_cancelled_takes_no_thread():
     await settle()
     cancelled.cancel()
     await settle()
-    waiting = asyncio.ensure_future(threads.wait(groups[1], may_free=True))
+    waits = [asyncio.ensure_future(threads.wait(group, may_free=True)) for group in groups[1:]]
     await settle()
-    assert not waiting.done()
-    groups[1].remove()
-    await waiting
+    assert [True, False] == [wait.done() for wait in waits]
+    groups[2].remove()
+    await waits[1]
 
 
 # ---------------------------------------------------------------------- the watch list and urgency

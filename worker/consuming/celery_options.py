@@ -7,6 +7,7 @@ from kombu import Exchange, Queue
 
 from config.settings import Settings
 from neo_cancel.order import Lane
+from worker.consuming.transport import GatedSentinelTransport, GatedTransport
 
 __all__ = ["celery_options"]
 
@@ -41,7 +42,7 @@ def celery_options(settings: Settings) -> dict[str, Any]:
         "broker_read_url": url,
         "broker_write_url": url,
         "broker_transport_options": transport,
-        "broker_transport": f"worker.consuming.transport:{'GatedSentinelTransport' if master else 'GatedTransport'}",
+        "broker_transport": _named(GatedSentinelTransport if master else GatedTransport),
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
         "broker_channel_error_retry": True,
@@ -70,6 +71,11 @@ def celery_options(settings: Settings) -> dict[str, Any]:
         "worker_send_task_events": True,
         "task_send_sent_event": False,
     }
+
+
+def _named(transport: type) -> str:
+    """Name a class the way kombu finds one."""
+    return f"{transport.__module__}:{transport.__qualname__}"
 
 
 def _for_celery(url: str) -> tuple[str, str | None]:

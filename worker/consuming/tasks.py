@@ -1,9 +1,10 @@
-"""The task: one message of orders of one account. Nothing is decided here."""
+"""The tasks of the Celery app, one for each kind of message. Nothing is decided here."""
 
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from neo_cancel.messages import TASK_NAME
-from worker.dispatch.intake import Chunk, read_chunk
+from worker.consuming.envelope import Message
+from worker.consuming.kinds import KINDS, Kind
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -13,16 +14,22 @@ if TYPE_CHECKING:
 __all__ = ["begin", "register"]
 
 
-def begin(runtime: "Runtime", message_id: str, chunk: Chunk) -> None:
-    """Begin with a message before Celery does; its task then waits for what has begun."""
-    runtime.expect(message_id, lambda: runtime.dispatcher.work(chunk))
+def begin(runtime: "Runtime", message: Message) -> None:
+    """Begin with a message before Celery does. Its task then waits for what has begun."""
+    runtime.expect(message.message_id, lambda: message.kind.work(runtime, message.value))
 
 
-def register(app: "Celery", running: "list[Runtime]") -> None:
-    """Put the task into the app. `running` holds the process's runtime once the worker has started."""
+def register(app: "Celery", running: "Sequence[Runtime]", kinds: Mapping[str, Kind[Any]] = KINDS) -> None:
+    """Put the tasks into the app. `running` holds the process's runtime once the worker has started."""
+    for kind in kinds.values():
+        app.task(name=kind.task, bind=True, shared=False)(_body(kind, running))
 
-    @app.task(name=TASK_NAME, bind=True)
-    def cancel_orders(task: Any, chunk: dict[str, Any]) -> dict[str, Any]:  # pyright: ignore[reportUnusedFunction]
-        """Cancel the orders of one account that this message names; answer counts per final status."""
+
+def _body(kind: Kind[Any], running: "Sequence[Runtime]") -> Callable[[Any, Any], dict[str, Any]]:
+    def work(task: Any, argument: Any) -> dict[str, Any]:
+        """Work on one message; answer what became of it."""
         runtime = running[0]
-        return runtime.answer(task.request.id, lambda: runtime.dispatcher.work(read_chunk(chunk)))
+        # The argument is read again only for a message that was begun with so long ago that its answer is forgotten.
+        return runtime.answer(task.request.id, lambda: kind.work(runtime, kind.read(argument)))
+
+    return work

@@ -1,99 +1,18 @@
 """Celery's Redis transport, with a gate: a message that cannot be read becomes a dead letter instead of ending the worker."""
 
-import base64
-import json
 from collections.abc import Callable
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, Final, cast
 
-import orjson
 from kombu.transport import redis as kombu_redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from neo_cancel.errors import InvalidOrderError
-from neo_cancel.messages import TASK_NAME
 from neo_cancel.order import Lane
-from worker.dispatch.intake import Chunk, read_chunk
+from worker.consuming.envelope import Message, read
 from worker.ledger.dead_letter import dead_letter_commands
 
-__all__ = ["GatedDelivery", "GatedSentinelTransport", "GatedTransport", "read"]
+__all__ = ["GatedDelivery", "GatedSentinelTransport", "GatedTransport"]
 
-
-def read(message: Any) -> tuple[str | None, Chunk | None]:
-    """Read a message from a queue: what is wrong with it, as its sender would need to hear it, or None and its chunk."""
-    if not isinstance(message, dict):
-        return "message: must be a JSON object, Celery protocol 2", None
-    envelope = cast("dict[str, Any]", message)
-    if told := _about_envelope(envelope):
-        return told, None
-    try:
-        said = _parsed(envelope.get("body"), envelope["properties"].get("body_encoding"))
-    except (TypeError, ValueError, RecursionError):
-        return "body: must be a string of JSON", None
-    if told := _about_body(said):
-        return told, None
-    try:
-        return None, read_chunk(said[0][0])
-    except InvalidOrderError as error:
-        return str(error), None
-
-
-def _about_envelope(envelope: dict[str, Any]) -> str | None:
-    headers, properties = envelope.get("headers"), envelope.get("properties")
-    if not isinstance(headers, dict) or not isinstance(properties, dict):
-        return "message: headers and properties must be objects"
-    told = _about_headers(cast("dict[str, Any]", headers)) or _about_properties(cast("dict[str, Any]", properties))
-    if told:
-        return told
-    if envelope.get("content-type") != "application/json":
-        return "content-type: must be application/json"
-    if envelope.get("content-encoding", "utf-8") != "utf-8":
-        return "content-encoding: must be utf-8"
-    return None
-
-
-def _about_headers(headers: dict[str, Any]) -> str | None:
-    if headers.get("task") != TASK_NAME:
-        return f"headers.task={headers.get('task')!r}: must be {TASK_NAME}"
-    if not isinstance(headers.get("id"), str):
-        return "headers.id: must be a string"
-    for name in ("eta", "expires", "chord", "group", "stamped_headers", "stamps"):
-        if headers.get(name):
-            return f"headers.{name}: is not supported"
-    if headers.get("timelimit", [None, None]) != [None, None]:
-        return "headers.timelimit: is not supported"
-    return None
-
-
-def _about_properties(properties: dict[str, Any]) -> str | None:
-    if not isinstance(properties.get("delivery_tag"), str):
-        return "properties.delivery_tag: must be a string"
-    if not isinstance(properties.get("correlation_id"), str):
-        return "properties.correlation_id: must be a string"
-    delivery = properties.get("delivery_info")
-    if not isinstance(delivery, dict) or not {"exchange", "routing_key"} <= delivery.keys():  # pyright: ignore[reportUnknownMemberType]
-        return "properties.delivery_info: must hold exchange and routing_key"
-    if properties.get("body_encoding", "utf-8") not in ("utf-8", "base64"):
-        return "properties.body_encoding: must be utf-8 or base64"
-    return None
-
-
-def _parsed(body: Any, encoding: Any) -> Any:
-    # Celery's own senders write base64, the producer does not.
-    text = base64.b64decode(body, validate=True).decode() if encoding == "base64" else body
-    try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError:
-        return json.loads(text)  # NaN and huge numbers, which Celery reads: no reason to refuse an order
-
-
-def _about_body(said: Any) -> str | None:
-    match said:
-        case [[_], named, {} | None as options] if named == {}:
-            if any(cast("dict[str, Any]", options or {}).values()):
-                return "body: callbacks, errbacks, chain and chord are not supported"
-            return None
-        case _:
-            return "body: must be [[chunk], {}, options]"
+_QUEUES: Final = frozenset(Lane)
 
 
 class _Gate:
@@ -132,23 +51,30 @@ class _Gate:
 
 
 class GatedDelivery:
-    """Mixed into kombu's transports: looks at a message before Celery does, and lets the work begin before Celery does.
+    """Mixed into kombu's transports: reads a message before Celery does, and lets the work begin before Celery does.
 
     Celery needs longer to hand a message to its task than the task needs to claim and send an order.
     """
 
-    head_start: ClassVar[list[Callable[[str, Any], None]]] = []
-    """Called with the id and the chunk of each message that is about to be delivered."""
+    head_start: ClassVar[list[Callable[[Message], None]]] = []
+    """Called with each message that is about to be delivered. kombu makes the transports, so they have it from the class."""
 
     def _deliver(self, message: Any, queue: str) -> None:
-        if queue in list(Lane):
-            complaint, chunk = read(message)
-            if chunk is None:
-                self.channels[0].add_dead_letter(complaint, message)  # type: ignore[attr-defined]  # pyright: ignore
+        if queue in _QUEUES:
+            found = read(message)
+            if isinstance(found, str):
+                self._refuse(found, message)
                 return
             for begin in self.head_start:
-                begin(message["headers"]["id"], chunk)
+                begin(found)
         super()._deliver(message, queue)  # type: ignore[misc]  # pyright: ignore
+
+    def _refuse(self, reason: str, message: object) -> None:
+        channel: Any = self.channels[0]  # type: ignore[attr-defined]  # pyright: ignore
+        try:
+            channel.add_dead_letter(reason, message)
+        except RecursionError:  # nested more deeply than JSON can be written
+            channel.add_dead_letter(reason, "")
 
 
 class GatedChannel(_Gate, kombu_redis.Channel):

@@ -1,0 +1,58 @@
+"""Celery's options: nothing of a strategy's environment is obeyed, and every URL is written the way kombu wants it."""
+
+import pytest
+from celery import Celery
+from celery.utils.imports import symbol_by_name
+
+from config.settings import Settings
+from worker.consuming.celery_options import celery_options
+from worker.consuming.transport import GatedSentinelTransport, GatedTransport
+
+
+def options(url):
+    return celery_options(Settings(redis_url=url))
+
+
+@pytest.mark.parametrize(
+    ("url", "written"),
+    [
+        ("redis://127.0.0.1:6379/0", "redis://127.0.0.1:6379/0"),
+        ("unix:///tmp/redis.sock", "redis+socket:///tmp/redis.sock"),
+        ("rediss://host:6379/0", "rediss://host:6379/0?ssl_cert_reqs=required"),
+        ("rediss://host/0?x=1", "rediss://host/0?x=1&ssl_cert_reqs=required"),
+        ("rediss://host/0?ssl_cert_reqs=none", "rediss://host/0?ssl_cert_reqs=none"),
+        (
+            "sentinel://u:p@one:26379,two:26379/main?db=2",
+            "sentinel://u:p@one:26379/2;sentinel://u:p@two:26379/2",
+        ),
+        ("sentinel://one:26379", "sentinel://one:26379/0"),
+    ],
+)
+def test_a_url_is_written_as_kombu_reads_it(url, written):
+    made = options(url)
+    assert [written] * 4 == [
+        made[name] for name in ("broker_url", "broker_read_url", "broker_write_url", "result_backend")
+    ]
+
+
+@pytest.mark.parametrize(("url", "master"), [("sentinel://one/main", "main"), ("sentinel://one", "mymaster")])
+def test_the_master_s_name_goes_apart(url, master):
+    made = options(url)
+    assert master == made["broker_transport_options"]["master_name"]
+    assert {"master_name": master} == made["result_backend_transport_options"]
+
+
+@pytest.mark.parametrize(
+    ("url", "transport"),
+    [("redis://host/0", GatedTransport), ("sentinel://one/main", GatedSentinelTransport)],
+)
+def test_the_name_of_the_transport_leads_to_the_one_with_the_gate(url, transport):
+    assert transport is symbol_by_name(options(url)["broker_transport"])
+
+
+def test_a_setting_of_another_app_in_the_environment_does_not_win(monkeypatch):
+    monkeypatch.setenv("CELERY_BROKER_URL", "redis://other:1/0")
+    app = Celery("test", set_as_current=False)
+    app.config_from_object(options("redis://ours:1/0"))
+    assert ["redis://ours:1/0"] * 2 == [app.conf.broker_read_url, app.conf.broker_write_url]
+    assert "ours" == app.connection_for_read().hostname
