@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Final
 from redis.exceptions import RedisError
 
 from config.settings import Settings
-from worker.accounts.accounts import Accounts
+from worker.accounts.file import AccountsFile
+from worker.accounts.policies import Policies
+from worker.accounts.rates import Rates
+from worker.accounts.sessions import FileSessions
 from worker.dispatch.backlogs import Backlogs
 from worker.dispatch.capacity import Capacity
 from worker.dispatch.dispatcher import Dispatcher
@@ -28,6 +31,7 @@ from worker.observe.events import Publish, Superseded
 from worker.observe.log import Log
 from worker.orders.evidence import ReadingPolicy
 from worker.orders.job import Job
+from worker.orders.policy import CancelPolicy
 from worker.orders.queue import QueuePolicy
 from worker.orders.router import Router, World
 
@@ -87,7 +91,8 @@ class _Base:
     publish: Publish
     log: Log
     ledger: LedgerClient
-    accounts: Accounts
+    rates: Rates
+    policies: Policies
 
 
 def wire(
@@ -97,13 +102,14 @@ def wire(
 
     `log` is for those that publish no events yet; `begun`: see Dispatcher.
     """
-    base = _Base(settings, publish, log, LedgerClient(redis, log), Accounts(settings, log))
-    ledger, accounts, client = base.ledger, base.accounts, _client(settings)
+    file = AccountsFile(settings.accounts_file, publish)
+    ledger, client, rates = LedgerClient(redis, log), _client(settings), Rates(file, settings.orders_per_second)
+    base = _Base(settings, publish, log, ledger, rates, Policies(file, _policy(settings)))
     requeuer = Requeuer(ledger, ttl_seconds=settings.time_to_live, log=log)
     hold = _hold(base, requeuer, lambda: in_hand)
     recovery = Recovery(ledger, hold, requeuer, pass_seconds=_PASS_SECONDS, pickup_seconds=_PICKUP_SECONDS, log=log)
-    router = _router(base, hold, Gateway(client, accounts))
-    capacity = Capacity(settings.account_orders_at_once, accounts.rate_of, router.queues.waiting)
+    router = _router(base, hold, Gateway(client, FileSessions(file)))
+    capacity = Capacity(settings.account_orders_at_once, rates.of, router.queues.waiting)
     probation = Probation(hold, router.take)
     in_hand = InHand(router, capacity, probation, day_is_over=hold.day_is_over)
     backlogs = Backlogs(hold, in_hand, capacity, look_seconds=settings.lease / 3)
@@ -132,6 +138,16 @@ def _client(settings: Settings) -> KotakClient:
     return KotakClient(BrokerTransport(), timeouts)
 
 
+def _policy(settings: Settings) -> CancelPolicy:
+    return CancelPolicy(
+        window=settings.verification_window,
+        verify=settings.verify,
+        backoff=settings.backoff,
+        backoff_most=settings.backoff_most,
+        watch_refused=settings.watch_refused,
+    )
+
+
 def _hold(base: _Base, requeuer: Requeuer, in_hand: Callable[[], InHand]) -> Hold:
     settings = base.settings
 
@@ -147,7 +163,7 @@ def _hold(base: _Base, requeuer: Requeuer, in_hand: Callable[[], InHand]) -> Hol
         gather_seconds=settings.gather,
         ttl_seconds=settings.time_to_live,
         watch_seconds=settings.watch_interval,
-        is_watched=base.accounts.is_watched,
+        is_watched=base.policies.is_watched,
         on_lost=lambda: in_hand().abandon(),
         on_written=written,
         log=base.log,
@@ -155,10 +171,10 @@ def _hold(base: _Base, requeuer: Requeuer, in_hand: Callable[[], InHand]) -> Hol
 
 
 def _router(base: _Base, hold: Hold, gateway: Gateway) -> Router:
-    settings, ledger, accounts = base.settings, base.ledger, base.accounts
+    settings, ledger = base.settings, base.ledger
     world = World(
         broker=gateway,
-        rate_limiter=SharedRateLimiter(ledger, accounts.rate_of, base.log),
+        rate_limiter=SharedRateLimiter(ledger, base.rates.of, base.log),
         ledger=hold,
         clock=ledger.now,
         draw=random.uniform,
@@ -168,7 +184,7 @@ def _router(base: _Base, hold: Hold, gateway: Gateway) -> Router:
     )
     return Router(
         world,
-        accounts.policy_of,
+        base.policies.of,
         sending=QueuePolicy(at_once=settings.account_calls_at_once, all_at_once=settings.calls_at_once),
         reading=ReadingPolicy(reads_per_second=settings.reads_per_second),
     )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 __all__ = [
     "AccountBlocked",
     "AccountSlowed",
+    "AccountsUnreadable",
     "Attempted",
     "Corrected",
     "Ended",
@@ -101,6 +102,14 @@ class AccountSlowed(Event):
 
     ucc: str
     percent_of_rate: int
+
+
+@dataclass(frozen=True, slots=True)
+class AccountsUnreadable(Event):
+    """The accounts file cannot be read, and what it said before goes on holding. `error` names file, account and rule."""
+
+    error: str
+    to_do: str
 
 
 @dataclass(frozen=True, slots=True)

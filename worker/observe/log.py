@@ -55,6 +55,7 @@ LINES: Final[Mapping[type[Event], Line]] = {
     ),
     events.AccountBlocked: Line("account blocked: no cancel can be sent from here", _always_error),
     events.AccountSlowed: Line("account slowed down"),
+    events.AccountsUnreadable: Line("accounts file not readable", _always_error),
     events.LeaseTaken: Line("lease taken"),
     events.LeaseLost: Line("lease lost: orders are left to other workers", _always_error, "none"),
     events.LedgerAway: Line("ledger away", _always_error, "check Redis"),
