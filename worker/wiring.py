@@ -131,7 +131,6 @@ def _client(settings: Settings) -> KotakClient:
     timeouts = Timeouts(
         connect=settings.connect_timeout,
         read=settings.read_timeout,
-        write=settings.write_timeout,
         total=settings.call_timeout,
         book=settings.book_timeout,
     )
