@@ -19,6 +19,7 @@ __all__ = [
     "LeaseLost",
     "LeaseTaken",
     "LedgerAway",
+    "LedgerUnsafe",
     "NotGivenBack",
     "Publish",
     "Recovered",
@@ -136,6 +137,13 @@ class LedgerAway(Event):
     doing: str | None = None
     tries: int | None = None
     orders: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerUnsafe(Event):
+    """Redis is set up in a way in which it may lose accepted cancels; `text` says what to change."""
+
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
