@@ -53,7 +53,6 @@ class Settings(BaseSettings):
     )
     connect_timeout: float = Field(2.0, gt=0)
     read_timeout: float = Field(4.0, gt=0)
-    write_timeout: float = Field(2.0, gt=0)
     call_timeout: float = Field(6.0, gt=0, description="a cancel, from connecting to the last byte")
     book_timeout: float = Field(8.0, gt=0, description="an order-book read")
 

@@ -21,7 +21,7 @@ def running_worker(
     lanes: Sequence[str] = ("risk", "routine"),
     node: str | None = None,
     env: Mapping[str, str] | None = None,
-    threads: int = 64,
+    threads: int | None = None,
     start_timeout_seconds: float = 60.0,
     stop_timeout_seconds: float = STOP_SECONDS,
 ) -> Generator["subprocess.Popen[bytes]"]:

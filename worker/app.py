@@ -15,7 +15,7 @@ from worker.consuming.celery_options import celery_options
 from worker.consuming.tasks import begin, register
 from worker.consuming.transport import GatedDelivery
 from worker.ledger.check import redis_complaints
-from worker.observe.events import publisher
+from worker.observe.events import LedgerUnsafe, publisher
 from worker.observe.log import log_subscriber
 from worker.runtime import Runtime
 
@@ -47,10 +47,10 @@ def _log_our_way(**_: Any) -> None:
 @signals.worker_init.connect(weak=False)
 def _start(**_: Any) -> None:
     log = configure_logging(settings.log_level)
+    publish = publisher(log_subscriber(log, level=logging.getLevelNamesMapping()[settings.log_level]))
     for complaint in redis_complaints(settings.resolved_redis_url):
-        log.warning("redis check", text=complaint)
-    level = logging.getLevelNamesMapping()[settings.log_level]
-    runtime = Runtime(settings, publisher(log_subscriber(log, level=level)), log=log)
+        publish(LedgerUnsafe(complaint))
+    runtime = Runtime(settings, publish)
     runtime.start()
     _running.append(runtime)
     GatedDelivery.head_start.append(partial(begin, runtime))

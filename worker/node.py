@@ -80,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
         "-Q", "--lanes", type=_lanes, default=[*map(str, Lane)], help="lanes to serve (default: risk,routine)"
     )
     parser.add_argument("-n", "--name", help="Celery's name of the node; %%h is this host (default: LANES@%%h)")
-    parser.add_argument("-c", "--threads", type=_count, default=64, help="messages in work at once (default: 64)")
+    parser.add_argument("-c", "--threads", type=_count, help="messages in work at once (default: NEO_CANCEL_THREADS)")
     parser.add_argument(
         "--respawn",
         action="store_true",

@@ -18,7 +18,6 @@ from worker.dispatch.dispatcher import Dispatcher
 from worker.ledger.periodic import every
 from worker.ledger.server import Server
 from worker.observe.events import NotGivenBack, Publish
-from worker.observe.log import Log
 from worker.wiring import wire
 
 if TYPE_CHECKING:
@@ -40,7 +39,7 @@ Work = Callable[[], Coroutine[Any, Any, dict[str, Any]]]
 class Runtime:
     """Everything that works on orders in this process. Its methods may be called from any thread, once `start` has returned.
 
-    `connect` makes the ledger's client, in the event loop. `log` is for the collaborators that publish no events yet.
+    `connect` makes the ledger's client, in the event loop.
     """
 
     def __init__(
@@ -48,10 +47,9 @@ class Runtime:
         settings: Settings,
         publish: Publish,
         *,
-        log: Log,
         connect: "Callable[[Settings, Server], redis.asyncio.Redis] | None" = None,
     ) -> None:
-        self._settings, self._publish, self._log = settings, publish, log
+        self._settings, self._publish = settings, publish
         self._connect = connect or _connected
         self._loop = uvloop.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="orders", daemon=True)
@@ -115,7 +113,7 @@ class Runtime:
 
     async def _set_up(self) -> None:
         connect = partial(self._connect, self._settings)
-        self._parts = wire(self._settings, self._publish, self._log, connect, begun=self._under_way.set)
+        self._parts = wire(self._settings, self._publish, connect, begun=self._under_way.set)
         for name, seconds, work in self._parts.duties(self._settings):
             self._background.append(asyncio.create_task(every(seconds, work, self._publish, doing=name)))
 

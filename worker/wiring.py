@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING, Final
 from redis.exceptions import RedisError
 
 from config.settings import Settings
-from worker.accounts.accounts import Accounts
+from worker.accounts.file import AccountsFile
+from worker.accounts.policies import Policies
+from worker.accounts.rates import Rates
+from worker.accounts.sessions import FileSessions
 from worker.dispatch.backlogs import Backlogs
 from worker.dispatch.capacity import Capacity
 from worker.dispatch.dispatcher import Dispatcher
@@ -26,9 +29,9 @@ from worker.ledger.leader import LeaderJob
 from worker.ledger.rate import SharedRateLimiter
 from worker.ledger.server import Server
 from worker.observe.events import Publish, Superseded
-from worker.observe.log import Log
 from worker.orders.evidence import ReadingPolicy
 from worker.orders.job import Job
+from worker.orders.policy import CancelPolicy
 from worker.orders.queue import QueuePolicy
 from worker.orders.router import Router, World
 from worker.orders.trading_day import is_day_over
@@ -76,23 +79,33 @@ class Parts:
         await self.ledger.client.aclose()
 
 
+@dataclass(frozen=True, slots=True)
+class _Base:
+    """What several collaborators are made with."""
+
+    settings: Settings
+    publish: Publish
+    rates: Rates
+    policies: Policies
+
+
 def wire(
     settings: Settings,
     publish: Publish,
-    log: Log,
     connect: "Callable[[Server], redis.asyncio.Redis]",
     *,
     begun: Callable[[], None],
 ) -> Parts:
     """Wire the collaborators: an order goes from the dispatcher to the router to the ledger, and its end comes back once.
 
-    `connect` makes the ledger's client, which greets each new connection through the Server. `log` is for those that publish
-    no events yet; `begun`: see Dispatcher.
+    `connect` makes the ledger's client, which greets each new connection through the Server; `begun`: see Dispatcher.
     """
-    accounts, client, server = Accounts(settings, log), _client(settings), Server()
-    ledger = _ledger(settings, LedgerClient(connect(server), server, publish), accounts, lambda: in_hand, publish)
-    router = _router(settings, ledger, accounts, Gateway(client, accounts), publish)
-    capacity = Capacity(settings.account_orders_at_once, accounts.rate_of, router.queues.waiting)
+    file, client, server = AccountsFile(settings.accounts_file, publish), _client(settings), Server()
+    rates, policies = Rates(file, settings.orders_per_second), Policies(file, _policy(settings))
+    base = _Base(settings, publish, rates, policies)
+    ledger = _ledger(base, LedgerClient(connect(server), server, publish), lambda: in_hand)
+    router = _router(base, ledger, Gateway(client, FileSessions(file)))
+    capacity = Capacity(settings.account_orders_at_once, rates.of, router.queues.waiting)
     probation = Probation(ledger.claims, router.take)
     in_hand = InHand(router, capacity, probation, day_is_over=partial(_day_is_over, ledger))
     backlogs = Backlogs(ledger.claims, in_hand, capacity, look_seconds=settings.lease / 3)
@@ -115,16 +128,25 @@ def _client(settings: Settings) -> KotakClient:
     timeouts = Timeouts(
         connect=settings.connect_timeout,
         read=settings.read_timeout,
-        write=settings.write_timeout,
         total=settings.call_timeout,
         book=settings.book_timeout,
     )
     return KotakClient(BrokerTransport(), timeouts)
 
 
-def _ledger(
-    settings: Settings, client: LedgerClient, accounts: Accounts, in_hand: Callable[[], InHand], publish: Publish
-) -> LedgerRoom:
+def _policy(settings: Settings) -> CancelPolicy:
+    return CancelPolicy(
+        window=settings.verification_window,
+        verify=settings.verify,
+        backoff=settings.backoff,
+        backoff_most=settings.backoff_most,
+        watch_refused=settings.watch_refused,
+    )
+
+
+def _ledger(base: _Base, client: LedgerClient, in_hand: Callable[[], InHand]) -> LedgerRoom:
+    settings, publish = base.settings, base.publish
+
     def written(job: Job, is_ours: bool) -> None:
         if not is_ours:
             publish(Superseded(job.name, str(job.status)))
@@ -137,7 +159,7 @@ def _ledger(
         watch_interval=settings.watch_interval,
     )
     callbacks = LedgerCallbacks(
-        is_watched=accounts.is_watched,
+        is_watched=base.policies.is_watched,
         on_urgent=lambda job: in_hand().escalate(job),
         on_written=written,
         on_lost=lambda: in_hand().abandon(),
@@ -145,10 +167,11 @@ def _ledger(
     return LedgerRoom(client, options, callbacks, publish)
 
 
-def _router(settings: Settings, ledger: LedgerRoom, accounts: Accounts, gateway: Gateway, publish: Publish) -> Router:
+def _router(base: _Base, ledger: LedgerRoom, gateway: Gateway) -> Router:
+    settings, publish = base.settings, base.publish
     world = World(
         broker=gateway,
-        rate_limiter=SharedRateLimiter(ledger.client, accounts.rate_of, publish),
+        rate_limiter=SharedRateLimiter(ledger.client, base.rates.of, publish),
         ledger=ledger,
         clock=ledger.client.now,
         draw=random.uniform,
@@ -158,7 +181,7 @@ def _router(settings: Settings, ledger: LedgerRoom, accounts: Accounts, gateway:
     )
     return Router(
         world,
-        accounts.policy_of,
+        base.policies.of,
         sending=QueuePolicy(at_once=settings.account_calls_at_once, all_at_once=settings.calls_at_once),
         reading=ReadingPolicy(reads_per_second=settings.reads_per_second),
     )

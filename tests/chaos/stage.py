@@ -84,7 +84,9 @@ class Workers:
                 child.popen.kill()
                 child.popen.wait()
 
-    def start(self, *, lanes: Sequence[str] = ("risk", "routine"), threads: int = 64, respawn: bool = False) -> Child:
+    def start(
+        self, *, lanes: Sequence[str] = ("risk", "routine"), threads: int | None = None, respawn: bool = False
+    ) -> Child:
         """Start one; it is not ready yet. With `respawn` what is started is the parent of the process that works."""
         self._started += 1
         node = f"w{self._started}@%h"

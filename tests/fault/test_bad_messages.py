@@ -152,7 +152,7 @@ def test_an_order_that_kills_workers_is_a_dead_letter_and_its_bulk_ends(stage, s
     (stage.folder / "poisoned.py").write_text(POISONED.format(poison=poison.order_number))
     command = [
         "poisoned" if part == "worker.node" else part
-        for part in worker_command(["risk", "routine"], threads=64, respawn=True, python=sys.executable)
+        for part in worker_command(["risk", "routine"], respawn=True, python=sys.executable)
     ]
     environment = child_environment(**dict(stage.workers._env), PYTHONPATH=f"{stage.folder}:.:producers")
     stage.producer.enqueue_many(orders)

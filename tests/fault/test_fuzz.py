@@ -197,7 +197,7 @@ def runtime(redis_url, tmp_path):
     (tmp_path / "accounts.json").write_text("{}")
     settings = Settings(redis_url=redis_url, accounts_file=tmp_path / "accounts.json", gather=0.0)
     log = configure_logging("ERROR")
-    runtime = Runtime(settings, publisher(log_subscriber(log)), log=log)
+    runtime = Runtime(settings, publisher(log_subscriber(log)))
     runtime.start()
     yield runtime
     runtime.close()

@@ -10,7 +10,6 @@ from worker.ops.commands import flower_command, node_health_command, redis_argum
 
 COMPOSE = read_compose()
 SERVICES = COMPOSE["services"]
-THREADS = Settings.model_fields["threads"].default
 
 
 def test_the_services_are_the_ones_that_the_readme_names():
@@ -21,8 +20,8 @@ def test_the_services_are_the_ones_that_the_readme_names():
     ("service", "command"),
     [
         ("redis", ["valkey-server", *redis_arguments()]),
-        ("worker-risk", worker_command(["risk"], threads=THREADS, respawn=True)),
-        ("worker-routine", worker_command(["routine"], threads=THREADS, respawn=True)),
+        ("worker-risk", worker_command(["risk"], respawn=True)),
+        ("worker-routine", worker_command(["routine"], respawn=True)),
         ("flower", flower_command(address="0.0.0.0")),  # noqa: S104 - inside a container
         ("sandbox", sandbox_command(host="0.0.0.0")),  # noqa: S104 - the same
     ],
@@ -80,6 +79,16 @@ def test_flower_is_not_started_without_a_password():
 def test_the_sandbox_is_started_only_when_asked_for():
     assert ["sandbox"] == SERVICES["sandbox"]["profiles"]
     assert not any("profiles" in SERVICES[name] for name in SERVICES.keys() - {"sandbox"})
+
+
+@pytest.mark.parametrize("service", ["worker-risk", "worker-routine"])
+def test_a_setting_that_nobody_sets_has_its_default_in_a_container_too(service, monkeypatch):
+    """The number of threads among them: no command line sets it."""
+    defaults, ours = Settings(), environment(SERVICES[service], {})
+    for name in ours.keys() - {"NEO_CANCEL_REDIS_URL", "NEO_CANCEL_ACCOUNTS_FILE"}:
+        monkeypatch.setenv(name, ours[name])
+    assert defaults == Settings()
+    assert "NEO_CANCEL_THREADS" in ours
 
 
 def test_every_setting_in_the_file_is_a_setting():

@@ -20,6 +20,9 @@ class Written:
     def info(self, event, **facts):
         self.lines.append(("info", event, facts))
 
+    def warning(self, event, **facts):
+        self.lines.append(("warning", event, facts))
+
     def error(self, event, **facts):
         self.lines.append(("error", event, facts))
 
@@ -60,6 +63,10 @@ def test_a_line_holds_the_facts_that_are_known():
 def test_an_order_that_ended_unknown_is_an_error_with_something_to_do():
     [(level, _, facts)] = written(events.Ended("AB123:1", "unknown", 2))
     assert ("error", "check it with the broker") == (level, facts["to_do"])
+
+
+def test_what_may_do_harm_later_is_a_warning():
+    assert [("warning", "redis check", {"text": "set it"})] == written(events.LedgerUnsafe("set it"))
 
 
 def test_an_event_that_says_itself_what_to_do_keeps_its_words():

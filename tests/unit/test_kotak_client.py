@@ -18,7 +18,7 @@ NUMBER = "260722000000001"
 OK = {"nOrdNo": NUMBER, "stat": "Ok", "stCode": 200}
 SESSION = Session("https://broker.test", "the-sid", "the-auth")
 PATHS = {"regular": "/quick/order/cancel", "bracket": "/quick/order/bo/exit", "cover": "/quick/order/co/exit"}
-QUICK = Timeouts(connect=0.3, read=0.3, write=0.3, pool=0.3, total=1.0, book=0.5)
+QUICK = Timeouts(connect=0.3, read=0.3, total=1.0, book=0.5)
 
 
 class Recorder(httpx.AsyncBaseTransport):
@@ -128,12 +128,11 @@ async def test_reads_are_gets_with_the_same_headers(number):
 async def test_the_time_outs_go_with_each_call():
     """A read of a whole book may take longer between two bytes than a cancel."""
     recorder = Recorder({"stat": "Ok", "data": []})
-    client = KotakClient(recorder, Timeouts(connect=1, read=2, write=3, pool=4, total=5, book=6))
+    client = KotakClient(recorder, Timeouts(connect=1, read=2, total=5, book=6))
     await client.cancel(SESSION, order_number=NUMBER, variety="regular", amo=False, trading_symbol=None)
     await client.read_book(SESSION)
     limits = [request.extensions["timeout"] for request in recorder.requests]
-    alike = {"connect": 1, "write": 3, "pool": 4}
-    assert [alike | {"read": 2}, alike | {"read": 6}] == limits
+    assert [{"connect": 1, "read": 2}, {"connect": 1, "read": 6}] == limits
 
 
 async def test_a_date_in_retry_after_is_seconds_from_now():

@@ -30,7 +30,6 @@ ALLOWED = {
     ("worker/orders/evidence.py:_Account", "attributes"): BEING_DIVIDED,
     ("worker/orders/job.py:Job", "attributes"): BEING_DIVIDED,
     ("worker/orders/queue.py", "file lines"): BEING_DIVIDED,
-    ("worker/runtime.py:Runtime", "attributes"): BEING_DIVIDED,
     ("worker/sandbox/control.py:SandboxControl", "methods"): "one method for each request of the control API",
     ("worker/sandbox/control_api.py:ControlApi", "methods"): "one handler for each request of the control API",
     ("worker/sandbox/order.py:Order", "attributes"): "a row of the broker's book, field by field",

@@ -40,12 +40,13 @@ class MaybeSentError(TransportError):
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """Hard limits in seconds. `total` bounds a cancel from connect to the last byte, `book` an order-book read."""
+    """Hard limits in seconds. `read` bounds the pause between two arrivals of a cancel's reply.
+
+    `total` bounds a cancel from connect to the last byte, `book` an order-book read.
+    """
 
     connect: float = 2.0
     read: float = 4.0
-    write: float = 2.0
-    pool: float = 2.0
     total: float = 6.0
     book: float = 8.0
 
@@ -63,11 +64,7 @@ class KotakClient:
         self._transport, self._clock = transport, clock
         self._timeouts = timeouts
         self._calls: dict[tuple[Session, str], tuple[httpx.URL, httpx.Headers, dict[str, Any]]] = {}
-        self._extensions = {
-            "timeout": httpx.Timeout(
-                connect=timeouts.connect, read=timeouts.read, write=timeouts.write, pool=timeouts.pool
-            ).as_dict()
-        }
+        self._extensions = {"timeout": {"connect": timeouts.connect, "read": timeouts.read}}
         # A reader drains a whole book, and a broker that stalls in the middle must not hold it.
         self._book_extensions = {"timeout": {**self._extensions["timeout"], "read": timeouts.book}}
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 __all__ = [
     "AccountBlocked",
     "AccountSlowed",
+    "AccountsUnreadable",
     "Attempted",
     "Corrected",
     "Ended",
@@ -18,6 +19,7 @@ __all__ = [
     "LeaseLost",
     "LeaseTaken",
     "LedgerAway",
+    "LedgerUnsafe",
     "NotGivenBack",
     "PoisonRemoved",
     "Publish",
@@ -105,6 +107,14 @@ class AccountSlowed(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class AccountsUnreadable(Event):
+    """The accounts file cannot be read, and what it said before goes on holding. `error` names file, account and rule."""
+
+    error: str
+    to_do: str
+
+
+@dataclass(frozen=True, slots=True)
 class LeaseTaken(Event):
     """This process has a lease in the ledger, and may work."""
 
@@ -136,6 +146,13 @@ class PoisonRemoved(Event):
 
     order: str
     crashes: int
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerUnsafe(Event):
+    """Redis is set up in a way in which it may lose accepted cancels; `text` says what to change."""
+
+    text: str
 
 
 @dataclass(frozen=True, slots=True)

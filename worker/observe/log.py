@@ -9,7 +9,8 @@ from worker.observe.events import Event, Publish
 
 __all__ = ["LINES", "Line", "Log", "log_subscriber"]
 
-_DEBUG, _INFO, _ERROR = 10, 20, 40
+_DEBUG, _INFO, _WARNING, _ERROR = 10, 20, 30, 40
+_METHODS: Final = {_DEBUG: "debug", _INFO: "info", _WARNING: "warning", _ERROR: "error"}
 
 
 class Log(Protocol):
@@ -21,6 +22,10 @@ class Log(Protocol):
 
     def info(self, event: str, **facts: Any) -> None:
         """Say what happened."""
+        ...
+
+    def warning(self, event: str, **facts: Any) -> None:
+        """Say what may do harm later."""
         ...
 
     def error(self, event: str, **facts: Any) -> None:
@@ -55,12 +60,14 @@ LINES: Final[Mapping[type[Event], Line]] = {
     ),
     events.AccountBlocked: Line("account blocked: no cancel can be sent from here", _always_error),
     events.AccountSlowed: Line("account slowed down"),
+    events.AccountsUnreadable: Line("accounts file not readable", _always_error),
     events.LeaseTaken: Line("lease taken"),
     events.LeaseLost: Line("lease lost: orders are left to other workers", _always_error, "none"),
     events.LedgerAway: Line("ledger away", _always_error, "check Redis"),
     events.PoisonRemoved: Line(
         "dead letter: workers died when they took this order", _always_error, "check it with the broker"
     ),
+    events.LedgerUnsafe: Line("redis check", lambda _: _WARNING),
     events.Superseded: Line("result left to a newer owner"),
     events.NotGivenBack: Line("orders not given back: recovery will", _always_error, "check Redis"),
     events.Recovered: Line("orders put back into their queues"),
@@ -81,8 +88,7 @@ def log_subscriber(log: Log, *, level: int = _INFO) -> Publish:
         facts = {name: value for name in _NAMES[type(event)] if (value := getattr(event, name)) is not None}
         if severity == _ERROR and line.to_do is not None:
             facts["to_do"] = line.to_do
-        say = log.error if severity == _ERROR else log.info if severity == _INFO else log.debug
-        say(line.words, **facts)
+        getattr(log, _METHODS[severity])(line.words, **facts)
 
     return write
 

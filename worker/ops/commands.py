@@ -27,15 +27,23 @@ REDIS_OPTIONS: Final = {
 
 
 def worker_command(
-    lanes: Sequence[str], *, threads: int, node: str | None = None, respawn: bool = False, python: str = "python"
+    lanes: Sequence[str],
+    *,
+    threads: int | None = None,
+    node: str | None = None,
+    respawn: bool = False,
+    python: str = "python",
 ) -> list[str]:
     """Start one worker node for these lanes. `node` is its Celery name, None means `LANES@HOST`.
+
+    `threads` is how many messages it works on at once, None means NEO_CANCEL_THREADS of its environment.
 
     With `respawn` the process that is started is a parent: it starts another worker when the one that works dies.
     """
     name = node or f"{'-'.join(lanes)}@%h"
+    count = [] if threads is None else ["-c", str(threads)]
     options = ["--respawn"] if respawn else []
-    return [python, "-m", "worker.node", "-Q", ",".join(lanes), "-n", name, "-c", str(threads), *options]
+    return [python, "-m", "worker.node", "-Q", ",".join(lanes), "-n", name, *count, *options]
 
 
 def node_health_command(node: str, *, python: str = "python") -> list[str]:

@@ -67,9 +67,7 @@ def _run(stack: Stack, options: argparse.Namespace, settings: Settings, interrup
     _print(f"Redis    {shown_url(stack.redis_url)}")
     is_written = False
     try:
-        stack.launch_nodes(
-            lanes=list(Lane), processes=options.workers, threads=settings.threads, accounts_file=accounts_file
-        )
+        stack.launch_nodes(lanes=list(Lane), processes=options.workers, accounts_file=accounts_file)
         stack.launch_flower(port=options.flower_port)
         if has_sandbox:
             is_written = True

@@ -120,8 +120,13 @@ class Stack:
         line = next(line for line in child.log_tail().splitlines() if line.startswith(ready))
         return SandboxControl(line.removeprefix(ready))
 
-    def launch_nodes(self, *, lanes: Sequence[str], processes: int, threads: int, accounts_file: Path) -> None:
-        """Launch worker nodes for each lane; `nodes` names them. The accounts may be written later."""
+    def launch_nodes(
+        self, *, lanes: Sequence[str], processes: int, accounts_file: Path, threads: int | None = None
+    ) -> None:
+        """Launch worker nodes for each lane; `nodes` names them. The accounts may be written later.
+
+        `threads` is how many messages each works on at once, None means NEO_CANCEL_THREADS.
+        """
         before = leases(self.redis_url)
         env = {"NEO_CANCEL_REDIS_URL": self.redis_url, "NEO_CANCEL_ACCOUNTS_FILE": str(accounts_file.resolve())}
         started: dict[str, Child] = {}

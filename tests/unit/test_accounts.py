@@ -1,0 +1,178 @@
+"""Sessions, rates and policies of the accounts follow the accounts file, which is read again when it has changed."""
+
+import json
+import os
+
+import pytest
+
+from neo_cancel.record import Status
+from worker.accounts.file import AccountsFile
+from worker.accounts.policies import Policies
+from worker.accounts.rates import Rates
+from worker.accounts.sessions import FileSessions
+from worker.kotak.session import NoSessionError, Session
+from worker.observe.events import AccountsUnreadable
+from worker.orders.policy import CancelPolicy
+
+OLD, NEW = Session("https://broker", "sid-1", "auth-1"), Session("https://broker", "sid-2", "auth-2")
+
+
+class Desk:
+    """An accounts file and those that read it."""
+
+    def __init__(self, path):
+        self.path, self.writes, self.events = path, 0, []
+        self.file = AccountsFile(path, self.events.append)
+        self.sessions = FileSessions(self.file)
+        self.rates = Rates(self.file, 8.0)
+        self.policies = Policies(self.file, CancelPolicy(window=3.0))
+
+    def write(self, **accounts):
+        """Replace the file; its time of change is later each time, whatever the clock's resolution."""
+        said = {}
+        for ucc, (session, own) in accounts.items():
+            said[ucc] = {"base_url": session.base_url, "sid": session.sid, "auth": session.auth, **own}
+        self.write_text(json.dumps(said))
+
+    def write_text(self, text):
+        self.path.write_text(text)
+        self.writes += 1
+        os.utime(self.path, ns=(self.writes * 10**9, self.writes * 10**9))
+
+    def spoil(self):
+        """Write what nobody can read, with the time and the size of what is there: reading it again would be seen."""
+        about = self.path.stat()
+        self.path.write_text("{" * about.st_size)
+        os.utime(self.path, ns=(about.st_mtime_ns, about.st_mtime_ns))
+
+
+@pytest.fixture
+def desk(tmp_path):
+    made = Desk(tmp_path / "accounts.json")
+    made.write(AB123=(OLD, {}))
+    return made
+
+
+async def test_a_session_comes_from_the_file(desk):
+    assert OLD == await desk.sessions.current("AB123")
+
+
+async def test_an_account_that_the_file_does_not_name_has_no_session(desk):
+    with pytest.raises(NoSessionError):
+        await desk.sessions.current("CD456")
+
+
+async def test_an_account_that_is_added_has_its_session_without_a_restart(desk):
+    await desk.sessions.current("AB123")
+    desk.write(AB123=(OLD, {}), CD456=(NEW, {}))
+    assert NEW == await desk.sessions.current("CD456")
+
+
+async def test_a_session_that_works_is_not_looked_for_again(desk):
+    """A cancel costs no look at the disk; a new session is found when the old one is refused."""
+    await desk.sessions.current("AB123")
+    desk.write(AB123=(NEW, {}))
+    assert OLD == await desk.sessions.current("AB123")
+
+
+async def test_a_refused_session_is_replaced_by_the_one_that_was_written_meanwhile(desk):
+    await desk.sessions.current("AB123")
+    desk.write(AB123=(NEW, {}))
+    assert NEW == await desk.sessions.renew("AB123", OLD)
+    assert NEW == await desk.sessions.current("AB123")
+
+
+async def test_one_reading_serves_all_whose_session_was_refused(desk):
+    await desk.sessions.current("AB123")
+    desk.write(AB123=(NEW, {}))
+    await desk.sessions.renew("AB123", OLD)
+    desk.path.unlink()
+    assert NEW == await desk.sessions.renew("AB123", OLD)
+    assert [] == desk.events
+
+
+@pytest.mark.parametrize("left", [{"AB123": (OLD, {"verify": False})}, {}])
+async def test_there_is_no_new_session_while_the_file_holds_the_refused_one_or_none(desk, left):
+    await desk.sessions.current("AB123")
+    desk.write(**left)
+    assert await desk.sessions.renew("AB123", OLD) is None
+
+
+async def test_a_file_that_has_not_changed_is_not_read_again(desk):
+    await desk.sessions.current("AB123")
+    desk.spoil()
+    assert await desk.sessions.renew("AB123", OLD) is None
+    assert [] == desk.events
+
+
+async def test_a_file_that_cannot_be_read_changes_nothing_and_is_told(desk):
+    """It may be half written; neither the event nor its words hold what is secret."""
+    await desk.sessions.current("AB123")
+    desk.write_text('{"AB123": {"sid": "sid-2"')
+    assert await desk.sessions.renew("AB123", OLD) is None
+    assert OLD == await desk.sessions.current("AB123")
+    told = f"accounts file {desk.path} is no JSON: JSONDecodeError"
+    assert [AccountsUnreadable(told, to_do=f"mend {desk.path}")] == desk.events
+
+
+async def test_a_file_that_is_not_there_is_told(desk):
+    desk.path.unlink()
+    with pytest.raises(NoSessionError):
+        await desk.sessions.current("AB123")
+    assert [AccountsUnreadable] == [type(event) for event in desk.events]
+
+
+@pytest.mark.parametrize(("own", "rate"), [({}, 8.0), ({"orders_per_second": 2.5}, 2.5), ({"orders_per_second": 0}, 0)])
+def test_a_rate_is_the_account_s_own_or_the_process_s(desk, own, rate):
+    desk.write(AB123=(OLD, own))
+    desk.file.read_if_changed()
+    assert (rate, 8.0) == (desk.rates.of("AB123"), desk.rates.of("CD456"))
+
+
+def test_asking_for_a_rate_reads_no_file(desk):
+    """It is asked for with every turn."""
+    desk.write(AB123=(OLD, {"orders_per_second": 1}))
+    assert 8.0 == desk.rates.of("AB123")
+
+
+@pytest.mark.parametrize(
+    ("own", "policy"),
+    [
+        ({}, CancelPolicy(window=3.0)),
+        ({"verify": False}, CancelPolicy(window=3.0, verify=False)),
+        ({"watch_refused": True}, CancelPolicy(window=3.0, watch_refused=True)),
+    ],
+)
+def test_a_policy_is_the_process_s_with_what_the_account_sets_for_itself(desk, own, policy):
+    """The first order of an account is judged by the account's own rules, too."""
+    desk.write(AB123=(OLD, own))
+    assert policy == desk.policies.of("AB123")
+
+
+def test_an_account_may_take_back_what_the_process_sets(desk):
+    policies = Policies(desk.file, CancelPolicy(watch_refused=True))
+    desk.write(AB123=(OLD, {"watch_refused": False}))
+    assert (False, True) == (policies.of("AB123").watch_refused, policies.of("CD456").watch_refused)
+
+
+def test_a_policy_changes_with_the_file(desk):
+    assert desk.policies.of("AB123").verify
+    desk.write(AB123=(OLD, {"verify": False}))
+    assert desk.policies.of("AB123").verify
+    desk.policies.of("CD456")
+    assert not desk.policies.of("AB123").verify
+
+
+@pytest.mark.parametrize(
+    ("status", "watched"),
+    [
+        (Status.UNKNOWN, (True, True)),
+        (Status.REFUSED, (True, False)),
+        (Status.BLOCKED, (True, False)),
+        (Status.CANCELLED, (False, False)),
+        (Status.EXPIRED, (False, False)),
+    ],
+)
+def test_what_ended_without_proof_is_watched_and_what_was_refused_where_the_account_asks(desk, status, watched):
+    desk.write(AB123=(OLD, {"watch_refused": True}), CD456=(OLD, {}))
+    assert watched == (desk.policies.is_watched("AB123", status), desk.policies.is_watched("CD456", status))
