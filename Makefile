@@ -16,7 +16,7 @@ UV_HERE = UV_PROJECT_ENVIRONMENT=$(VENV) UV_PYTHON=$(PY) UV_PYTHON_DOWNLOADS=nev
 STAMP = $(VENV)/.synced
 SOURCES = producers worker config tests
 
-.PHONY: help install demo up test lint unit soak chaos bench format clean
+.PHONY: help install demo up test lint unit soak chaos simulate bench format clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
@@ -66,6 +66,9 @@ soak: $(STAMP) ## The tests that kill processes and servers for minutes
 
 chaos: $(STAMP) ## Kill, freeze, cut, drop and double for SECONDS=60 with SEED=1, then compare every order with the truth
 	@$(PY) -m tests.chaos --seconds $(SECONDS) --seed $(SEED)
+
+simulate: $(STAMP) ## The order machine in virtual time against adversarial brokers, for SECONDS=60 from SEED=1 on, on two cores
+	@$(PY) -m tests.simulation --seconds $(SECONDS) --seed $(SEED) --jobs 2
 
 bench: $(STAMP) ## Measure against rivals in the same run; BENCH_JSON=FILE; under ten minutes
 	@$(UV_HERE) sync --frozen --quiet --group bench
