@@ -44,7 +44,7 @@ class Settings(BaseSettings):
     orders_per_second: float = Field(
         8.0, ge=0, description="order calls of one account in any rolling second; 0: no limit"
     )
-    reads_per_second: float = Field(5.0, gt=0, description="order-book reads of one account")
+    reads_per_second: float = Field(2.0, gt=0, description="order-book reads of one account, over all workers")
     calls_at_once: int = Field(64, ge=1, description="calls in flight of one process")
     account_calls_at_once: int = Field(16, ge=1, description="calls in flight of one account in one process")
     account_orders_at_once: int = Field(400, ge=100, description="orders of one account in one process; the rest waits")
@@ -61,7 +61,7 @@ class Settings(BaseSettings):
         10.0, ge=0, description="how long the book is waited for before the reply stands"
     )
     watch_interval: float = Field(5.0, gt=0, description="between two looks at an order that ended unknown")
-    watch_refused: bool = Field(False, description="watch orders that ended refused or blocked, too")
+    watch_refused: bool = Field(False, description="watch orders that ended refused, too")
     backoff: float = Field(0.1, gt=0, description="the first pause between tries is random between 0 and this")
     backoff_most: float = Field(5.0, gt=0)
 

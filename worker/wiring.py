@@ -26,13 +26,12 @@ from worker.kotak.transport import BrokerTransport
 from worker.ledger.assembly import LedgerCallbacks, LedgerOptions, LedgerRoom
 from worker.ledger.client import LedgerClient
 from worker.ledger.leader import LeaderJob
-from worker.ledger.rate import SharedRateLimiter
+from worker.ledger.rate import SharedRateLimiter, SharedReadBudget
 from worker.ledger.server import Server
 from worker.observe.events import Publish, Superseded
-from worker.orders.evidence import ReadingPolicy
+from worker.orders.account_queue import QueuePolicy
 from worker.orders.job import Job
 from worker.orders.policy import CancelPolicy
-from worker.orders.queue import QueuePolicy
 from worker.orders.router import Router, World
 from worker.orders.trading_day import is_day_over
 
@@ -172,6 +171,7 @@ def _router(base: _Base, ledger: LedgerRoom, gateway: Gateway) -> Router:
     world = World(
         broker=gateway,
         rate_limiter=SharedRateLimiter(ledger.client, base.rates.of, publish),
+        read_budget=SharedReadBudget(ledger.client, settings.reads_per_second),
         ledger=ledger,
         clock=ledger.client.now,
         draw=random.uniform,
@@ -183,7 +183,6 @@ def _router(base: _Base, ledger: LedgerRoom, gateway: Gateway) -> Router:
         world,
         base.policies.of,
         sending=QueuePolicy(at_once=settings.account_calls_at_once, all_at_once=settings.calls_at_once),
-        reading=ReadingPolicy(reads_per_second=settings.reads_per_second),
     )
 
 

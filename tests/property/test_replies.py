@@ -15,8 +15,9 @@ from neo_cancel.record import DEAD, Status
 from worker.kotak.codes import Action
 from worker.kotak.order_book import OrderState, Row, read_page
 from worker.kotak.replies import MAX_RETRY_AFTER_SECONDS, Failure, Reply, parse_reply
-from worker.orders.finding import Finding
-from worker.orders.settlement import Case, at_deadline, settle
+from worker.orders.case import Case
+from worker.orders.finding import Finding, LookResult
+from worker.orders.settlement import at_deadline, settle
 from worker.orders.steps import Finish
 from worker.orders.verdict import judge
 from worker.sandbox.presets import PRESETS
@@ -115,7 +116,7 @@ def check(seed, head, body):
 
 def check_one(status, head, body, variety):
     reply = parse_reply(status, head, body, now=1_784_700_000.0)
-    verdict = judge(reply, variety=variety)
+    verdict = judge(reply, variety=variety, order_number="260722000000001")
     assert reply.ok <= says_ok(body)
     assert (verdict.action is Action.ACKNOWLEDGED) == (reply.ok and 200 <= status < 300)
     assert verdict.retry_after_seconds is None or 0.0 <= verdict.retry_after_seconds <= MAX_RETRY_AFTER_SECONDS
@@ -213,11 +214,11 @@ def test_no_history_makes_an_order_dead_without_evidence(variety, was_crashed, h
     for at, step in enumerate(history):
         now = 100.0 + at
         if not isinstance(step, Row | Finding):
-            verdict = judge(step, variety=variety)
+            verdict = judge(step, variety=variety, order_number="260722000000001")
             was_acknowledged |= verdict.action is Action.ACKNOWLEDGED
             case.take(verdict, now)
             continue
-        decision = settle(case, step, now=now, window_seconds=window)
+        decision = settle(case, LookResult(step, "book", now), now=now, window=window)
         status = decision.status if isinstance(decision, Finish) else None
         assert (status is not None) == isinstance(decision, Finish)
         is_dead_row = isinstance(step, Row) and step.state in DEAD_STATES
@@ -226,7 +227,9 @@ def test_no_history_makes_an_order_dead_without_evidence(variety, was_crashed, h
         assert not is_dead_row or status in DEAD
         if status is Status.NOT_FOUND:
             assert step is Finding.MISSING
-    last = at_deadline(case)
+        if status is not None:
+            return  # the work has ended
+    last = at_deadline(case, window=window)
     if last.status in DEAD:
         assert last.status is Status.CANCELLED
         assert was_acknowledged

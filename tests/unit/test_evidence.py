@@ -2,19 +2,23 @@
 
 import asyncio
 import math
+import time
+from collections import Counter
 
 import pytest
 
 from neo_cancel.record import Header
 from worker.kotak.order_book import BookPage, OrderState, Row
 from worker.kotak.replies import Reply
-from worker.orders.evidence import Evidence, ReadingPolicy
-from worker.orders.finding import Finding, LookResult
+from worker.orders.account_evidence import ReadingPolicy
+from worker.orders.evidence import Evidence
+from worker.orders.finding import Finding
 from worker.orders.job import Job
 
 UCC = "AB123"
 FINE = Reply(200, ok=True)
-AT_ONCE = ReadingPolicy(gather=0.001, quiet=0.001, reads_per_second=1e6)
+AT_ONCE = ReadingPolicy(gather=0.001, soon=0.001)
+PATIENT = ReadingPolicy(gather=0.001, soon=60)
 
 
 def row(number, state=OrderState.CANCELLED):
@@ -64,12 +68,25 @@ def numbers(count):
     return [f"26072200{n:07d}" for n in range(count)]
 
 
-def since_ever(_ucc):
-    return 0.0
+def is_quiet(_ucc):
+    return True
 
 
-def still_sending(_ucc):
-    return None
+def still_sends(_ucc):
+    return False
+
+
+class Budget:
+    """Lets every read through, or so many a second; it counts what each account asked for."""
+
+    def __init__(self, reads_per_second=math.inf):
+        self.pause = 1 / reads_per_second
+        self.asked = Counter()
+
+    async def acquire(self, ucc):
+        if self.asked[ucc]:
+            await asyncio.sleep(self.pause)
+        self.asked[ucc] += 1
 
 
 def job(number, ucc=UCC):
@@ -80,14 +97,21 @@ def job(number, ucc=UCC):
 class Desk:
     """An Evidence, and for each order that waits a future: what was found, None where its time came first."""
 
-    def __init__(self, reads, policy, quiet_since):
-        self.heard = {}
+    def __init__(self, reads, policy, quiet, budget):
+        self.heard, self.pages = {}, []
         self.evidence = Evidence(
-            reads, policy, quiet_since=quiet_since, on_look=self._hear, on_deadline=lambda one: self._hear(one, None)
+            reads,
+            budget,
+            policy,
+            clock=time.time,
+            is_quiet=quiet,
+            on_look=self._hear,
+            on_page=lambda ucc, page, began_at, waiting: self.pages.append((ucc, page)),
+            on_deadline=lambda one: self._hear(one, None),
         )
 
     def _hear(self, one, result):
-        self.heard[one].set_result(result)
+        self.heard[one].set_result(None if result is None else (result.finding, result.source))
 
     def ask(self, number, *, ucc=UCC, patient=False, thorough=False, seconds=math.inf, pause=0.0):
         loop = asyncio.get_running_loop()
@@ -108,8 +132,8 @@ async def made():
     """Make a Desk whose Evidence is closed in the end."""
     all_of_them = []
 
-    def make(reads, policy=AT_ONCE, quiet_since=since_ever):
-        desk = Desk(reads, policy, quiet_since)
+    def make(reads, policy=AT_ONCE, quiet=is_quiet, budget=None):
+        desk = Desk(reads, policy, quiet, budget or Budget())
         all_of_them.append(desk.evidence)
         return desk
 
@@ -123,23 +147,21 @@ async def test_one_book_read_settles_many(made):
     books = Books(page(*numbers(100)))
     seen = await looks(made(books), numbers(100))
     assert [f"{UCC} book"] == books.asked
-    assert [LookResult(row(number), "book") for number in numbers(100)] == seen
+    assert [(row(number), "book") for number in numbers(100)] == seen
 
 
-@pytest.mark.parametrize("count", [1, 2])
-async def test_few_orders_are_read_one_by_one(made, count):
+async def test_a_single_order_is_read_by_itself(made):
     """A whole book for one order is a waste."""
     books = Books()
-    seen = await looks(made(books), numbers(count))
-    assert [f"{UCC} {number}" for number in numbers(count)] == books.asked
-    assert [LookResult(row(number), "order") for number in numbers(count)] == seen
+    assert [(row(numbers(1)[0]), "order")] == await looks(made(books), numbers(1))
+    assert [f"{UCC} {numbers(1)[0]}"] == books.asked
 
 
 async def test_a_thorough_look_reads_the_book(made):
     """A single read of an order that is not there proves nothing."""
     books = Books(page("260722000000009"))
     seen = await looks(made(books), numbers(1), thorough=True)
-    assert ([f"{UCC} book"], [LookResult(Finding.MISSING, "book")]) == (books.asked, seen)
+    assert ([f"{UCC} book"], [(Finding.MISSING, "book")]) == (books.asked, seen)
 
 
 @pytest.mark.parametrize(
@@ -155,7 +177,7 @@ async def test_a_thorough_look_reads_the_book(made):
 )
 async def test_what_a_book_without_the_order_says(made, book, finding):
     """Missing needs a book that was read in full and has other orders."""
-    assert [LookResult(finding, "book")] * 3 == await looks(made(Books(book)), numbers(3))
+    assert [(finding, "book")] * 3 == await looks(made(Books(book)), numbers(3))
 
 
 @pytest.mark.parametrize(
@@ -164,7 +186,7 @@ async def test_what_a_book_without_the_order_says(made, book, finding):
 )
 async def test_a_single_read_never_says_missing(made, answer, finding):
     """One order's read that lacks the order is no readable book."""
-    assert [LookResult(finding, "order")] == await looks(made(Books(order=answer)), numbers(1))
+    assert [(finding, "order")] == await looks(made(Books(order=answer)), numbers(1))
 
 
 async def test_an_error_in_a_read_is_an_unreadable_book(made):
@@ -176,16 +198,15 @@ async def test_an_error_in_a_read_is_an_unreadable_book(made):
 
     heard = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: heard.append(context))
-    assert [LookResult(Finding.UNREADABLE, "book")] * 3 == await looks(made(Broken()), numbers(3))
+    assert [(Finding.UNREADABLE, "book")] * 3 == await looks(made(Broken()), numbers(3))
 
 
-async def test_the_patient_wait_for_a_crowd(made):
-    """The account still sends: nobody is read before enough of them wait, and then one read settles all."""
-    policy = ReadingPolicy(crowd=50, patience=60, probe=60, quiet=0.001, gather=0.001, reads_per_second=1e6)
+async def test_acknowledged_orders_wait_for_others_while_the_account_sends(made):
+    """One read settles all that came within the time."""
     books = Books(page(*numbers(50)))
-    desk = made(books, policy, still_sending)
+    desk = made(books, ReadingPolicy(gather=0.001, soon=0.1), still_sends)
     first = [desk.ask(n, patient=True) for n in numbers(50)[:49]]
-    await asyncio.sleep(0.05)
+    await asyncio.sleep(0.02)
     before = list(books.asked)
     await asyncio.gather(*first, desk.ask(numbers(50)[49], patient=True))
     assert ([], [f"{UCC} book"]) == (before, books.asked)
@@ -193,9 +214,8 @@ async def test_the_patient_wait_for_a_crowd(made):
 
 async def test_one_in_a_hurry_takes_the_patient_along(made):
     """Whatever is read anyway settles everybody."""
-    policy = ReadingPolicy(patience=60, probe=60, quiet=0.001, gather=0.001, reads_per_second=1e6)
     books = Books(page(*numbers(10)))
-    desk = made(books, policy, still_sending)
+    desk = made(books, PATIENT, still_sends)
     patient = [desk.ask(n, patient=True) for n in numbers(10)[:9]]
     await asyncio.sleep(0)
     await desk.ask(numbers(10)[9])
@@ -203,39 +223,61 @@ async def test_one_in_a_hurry_takes_the_patient_along(made):
     assert [f"{UCC} book"] == books.asked
 
 
-async def test_the_patient_are_read_when_the_account_is_quiet(made):
-    """Nothing more is coming: waiting for a crowd would be waiting for nobody."""
-    policy = ReadingPolicy(patience=60, probe=60, quiet=0.01, gather=0.001)
+async def test_the_patient_are_read_when_the_account_falls_quiet(made):
+    """Nothing more is coming: waiting for others would be waiting for none."""
+    has_ended = []
+    desk = made(Books(page(*numbers(5))), PATIENT, lambda _: bool(has_ended))
+    asked = [desk.ask(n, patient=True) for n in numbers(5)]
+    await asyncio.sleep(0.01)
+    assert not asked[0].done()
+    has_ended.append(True)
     async with asyncio.timeout(10):
-        await looks(made(Books(page(*numbers(5))), policy, since_ever), numbers(5), patient=True)
+        await asyncio.gather(*asked)
 
 
-async def test_patience_ends(made):
-    """An account that never stops sending keeps nobody waiting for ever; before the first book, `probe` decides."""
-    policy = ReadingPolicy(patience=0.2, probe=0.1, quiet=0.01, gather=0.001)
-    desk = made(Books(page(*numbers(5))), policy, still_sending)
-    async with asyncio.timeout(10):
-        for _ in range(2):
-            await looks(desk, numbers(5), patient=True)
+async def test_a_long_book_is_not_read_again_at_once(made):
+    """What a read cost is what the account waits for the next one, many times over; a single order is read meanwhile."""
+
+    class Long(Books):
+        async def read_book(self, ucc):
+            self._note(f"{ucc} book")
+            await asyncio.sleep(0.05)
+            return self._book
+
+    books = Long(page(*numbers(3)))
+    desk = made(books, ReadingPolicy(gather=0.001, soon=0.001, cost=4))
+    await looks(desk, numbers(2), patient=True)
+    again = [desk.ask(n, patient=True) for n in numbers(2)]
+    await desk.ask(numbers(3)[2])
+    assert ([f"{UCC} book", f"{UCC} {numbers(3)[2]}"], [False] * 2) == (books.asked, [one.done() for one in again])
+    await asyncio.gather(*again)
 
 
-@pytest.mark.parametrize(("thorough", "calls"), [(True, 4), (False, 4)])
-async def test_reads_keep_to_their_budget(made, thorough, calls):
-    """So many calls a second and not more, whether they read the book or single orders, two of which count as two."""
-    books = Books(page(*numbers(2)))
-    desk = made(books, ReadingPolicy(gather=0.001, reads_per_second=20))
-    rounds = calls if thorough else calls // 2
-    for _ in range(rounds):
-        await looks(desk, numbers(1 if thorough else 2), thorough=thorough)
-    assert calls == len(books.times)
-    # The calls of one pair go together; the next pair has waited for both of them.
-    assert books.times[-1] - books.times[0] >= (calls - (1 if thorough else 2)) / 20 - 0.005
+async def test_every_read_is_asked_of_the_budget(made):
+    """Books and single orders alike, before they are read."""
+    books, budget = Books(page(*numbers(2))), Budget()
+    desk = made(books, budget=budget)
+    for _ in range(3):
+        await looks(desk, numbers(1))
+        await looks(desk, numbers(2))
+    assert ({UCC: 6}, 6) == (budget.asked, len(books.asked))
+
+
+async def test_orders_that_come_while_the_budget_is_used_up_share_the_next_read(made):
+    """They are not read one after the other when it allows more."""
+    books = Books(page(*numbers(9)))
+    desk = made(books, budget=Budget(reads_per_second=20))
+    await desk.ask(numbers(9)[0])
+    first = desk.ask(numbers(9)[1])
+    await asyncio.sleep(0.01)
+    await asyncio.gather(first, *(desk.ask(n) for n in numbers(9)[2:]))
+    assert [f"{UCC} {numbers(9)[0]}", f"{UCC} book"] == books.asked
 
 
 async def test_accounts_have_budgets_of_their_own(made):
     """One account's reads take nothing from another's."""
     books = Books()
-    desk = made(books, ReadingPolicy(gather=0.001, reads_per_second=0.01))
+    desk = made(books, budget=Budget(reads_per_second=0.01))
     async with asyncio.timeout(10):
         for ucc in ("AB001", "AB002", "AB003"):
             await desk.ask("260722000000001", ucc=ucc)
@@ -251,14 +293,14 @@ async def test_a_stalled_read_blocks_nobody_else(made):
         while not books.asked:
             await asyncio.sleep(0.001)
         seen = await looks(desk, numbers(6)[3:], thorough=True)
-    assert [LookResult(row(number), "book") for number in numbers(6)[3:]] == seen
+    assert [(row(number), "book") for number in numbers(6)[3:]] == seen
     assert [False] * 3 == [answer.done() for answer in stuck]
 
 
 async def test_an_order_whose_time_is_up_costs_no_read(made):
     """A look that ran out of time leaves no trace but its place in a read that was due anyway."""
     books = Books()
-    desk = made(books, ReadingPolicy(gather=0.05, reads_per_second=1e6), still_sending)
+    desk = made(books, ReadingPolicy(gather=0.05, soon=60), still_sends)
     assert await desk.ask("260722000000001", seconds=0.01) is None
     await desk.ask("260722000000002")
     assert [f"{UCC} 260722000000002"] == books.asked
@@ -267,17 +309,17 @@ async def test_an_order_whose_time_is_up_costs_no_read(made):
 async def test_a_look_begins_after_its_pause(made):
     """A read that is due for another order before that does not answer it."""
     books = Books()
-    desk = made(books, ReadingPolicy(gather=0.001, reads_per_second=1e6), still_sending)
+    desk = made(books, PATIENT, still_sends)
     later = desk.ask("260722000000001", pause=0.1)
     await desk.ask("260722000000002")
     assert not later.done()
-    assert LookResult(row("260722000000001"), "order") == await asyncio.wait_for(later, 5)
+    assert (row("260722000000001"), "order") == await asyncio.wait_for(later, 5)
     assert [f"{UCC} 260722000000002", f"{UCC} 260722000000001"] == books.asked
 
 
 async def test_a_long_pause_keeps_no_acknowledged_order_waiting(made):
     """The patient come after the account is quiet, whatever else is waited for."""
-    desk = made(Books(), ReadingPolicy(patience=60, probe=60, quiet=0.01, gather=0.001, reads_per_second=1e6))
+    desk = made(Books(), PATIENT)
     desk.ask("260722000000001", pause=60)
     await asyncio.sleep(0.01)
     assert await asyncio.wait_for(desk.ask("260722000000002", patient=True), 5)
@@ -285,15 +327,14 @@ async def test_a_long_pause_keeps_no_acknowledged_order_waiting(made):
 
 async def test_an_order_whose_time_is_up_is_handed_back_and_read_no_more(made):
     """Each at its own time, in whatever order they asked; the others wait on."""
-    policy = ReadingPolicy(patience=60, probe=60, quiet=0.001, gather=0.001, reads_per_second=1e6)
     books = Books(page(*numbers(5)))
-    desk = made(books, policy, still_sending)
+    desk = made(books, PATIENT, still_sends)
     ends = [math.inf, 0.05, 0.02, math.inf, 0.1]
     asked = [desk.ask(n, patient=True, seconds=end) for n, end in zip(numbers(5), ends, strict=True)]
     assert [None] * 3 == await asyncio.wait_for(asyncio.gather(asked[1], asked[2], asked[4]), 5)
     assert ([], False, False) == (books.asked, asked[0].done(), asked[3].done())
     await desk.ask("260722000000009")
-    assert [LookResult(row(numbers(5)[at]), "book") for at in (0, 3)] == [await asked[0], await asked[3]]
+    assert [(row(numbers(5)[at]), "book") for at in (0, 3)] == [await asked[0], await asked[3]]
 
 
 async def test_time_is_up_while_a_read_stalls(made):
@@ -307,7 +348,7 @@ async def test_time_is_up_while_a_read_stalls(made):
 async def test_a_withdrawn_order_is_handed_back_no_more(made):
     """An order that was given back must not go on here, and costs no read."""
     books = Books(page(*numbers(3)))
-    desk = made(books, ReadingPolicy(gather=0.02, reads_per_second=1e6))
+    desk = made(books, ReadingPolicy(gather=0.02, soon=60))
     withdrawn = [desk.ask(n, seconds=0.01) for n in numbers(3)]
     desk.evidence.withdraw()
     await desk.ask("260722000000009")
@@ -321,3 +362,43 @@ async def test_a_look_after_the_last_one_starts_reading_again(made):
     for number in numbers(3):
         await looks(desk, [number])
     assert [f"{UCC} {number}" for number in numbers(3)] == books.asked
+
+
+# ---------------------------------------------------------------------- what a page shows of other orders
+
+
+async def test_a_page_ends_the_wait_of_an_order_that_it_shows_dead(made):
+    """Whatever that order was going to wait for: no other look can say more."""
+    books = Books(page(*numbers(3), dead=numbers(3)[2:]))
+    desk = made(books)
+    later = desk.ask(numbers(3)[2], pause=60)
+    await looks(desk, numbers(2))
+    assert (row(numbers(3)[2]), "book") == await asyncio.wait_for(later, 5)
+
+
+async def test_a_page_leaves_an_order_that_it_shows_alive_to_its_own_look(made):
+    """The pause before a look is there for a reason."""
+    desk = made(Books(page(*numbers(2))))
+    later = desk.ask("260722000000077", pause=60)
+    await looks(desk, numbers(2))
+    await asyncio.sleep(0.01)
+    assert not later.done()
+
+
+async def test_every_page_of_a_book_is_handed_on(made):
+    """For orders that wait elsewhere."""
+    desk = made(Books(page(*numbers(2))))
+    await looks(desk, numbers(2))
+    assert [(UCC, page(*numbers(2)))] == desk.pages
+
+
+async def test_what_was_seen_dead_is_remembered(made):
+    """From a page of the book or a read of the order, until the day ends."""
+    desk = made(Books(page(*numbers(2), dead=numbers(2))))
+    assert desk.evidence.known_dead(job(numbers(2)[0])) is None
+    await looks(desk, numbers(2))
+    await desk.ask("260722000000077")
+    found = [desk.evidence.known_dead(job(number)) for number in (*numbers(2), "260722000000077", "260722000000078")]
+    assert [row(numbers(2)[0]), row(numbers(2)[1]), row("260722000000077"), None] == [
+        result and result.finding for result in found
+    ]

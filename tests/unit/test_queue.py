@@ -5,8 +5,9 @@ import time
 
 from neo_cancel.record import Header
 from worker.kotak.codes import Action
+from worker.orders.account_queue import QueuePolicy
 from worker.orders.job import Job
-from worker.orders.queue import AccountQueues, QueuePolicy
+from worker.orders.queue import AccountQueues
 from worker.orders.verdict import Verdict
 
 

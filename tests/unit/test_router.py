@@ -13,10 +13,10 @@ from worker.kotak.replies import Failure, Reply
 from worker.kotak.session import NoSessionError
 from worker.observe.events import publisher
 from worker.observe.log import log_subscriber
-from worker.orders.evidence import ReadingPolicy
+from worker.orders.account_evidence import ReadingPolicy
+from worker.orders.account_queue import QueuePolicy
 from worker.orders.job import Job
 from worker.orders.policy import CancelPolicy
-from worker.orders.queue import QueuePolicy
 from worker.orders.router import Router, World
 
 UCC, NUMBER, OTHER = "AB123", "260722000000001", "260722000000099"
@@ -89,6 +89,9 @@ class Unpaced:
     async def slow_down(self, ucc):
         self.slowed.append(ucc)
 
+    async def acquire(self, ucc):
+        return None
+
 
 class Notebook:
     """Notes and log lines."""
@@ -112,8 +115,7 @@ class Notebook:
         return [event for level, event, _ in self.lines if level == "error"]
 
 
-FAST = ReadingPolicy(gather=0.001, quiet=0.001, probe=0.05, reads_per_second=200)
-NEVER = ReadingPolicy(patience=60, probe=60, quiet=60)
+FAST = ReadingPolicy(gather=0.001, soon=0.02)
 
 
 class Desk:
@@ -127,6 +129,7 @@ class Desk:
             World(
                 broker=world,
                 rate_limiter=self.rate,
+                read_budget=self.rate,
                 ledger=self.book,
                 clock=time.time,
                 draw=random.uniform,
@@ -192,10 +195,8 @@ CASES = [
     pytest.param(Broker((OK, False), state=OrderState.FILLED), Status.FILLED, 1, id="Ok, and filled all the same"),
     pytest.param(Broker(no("1006"), state=OrderState.GONE), Status.GONE, 1, id="rejected"),
     pytest.param(Broker(no("1009")), Status.REFUSED, 1, id="refused for good"),
-    pytest.param(Broker(*[no("1006")] * 9), Status.REFUSED, 3, id="1006 of an order that works, again and again"),
     pytest.param(Broker(no("1006"), *[no("1009")] * 9), Status.REFUSED, 2, id="1006, then refused for good"),
     pytest.param(Broker(no("1006"), state=None), Status.NOT_FOUND, 1, id="no such order"),
-    pytest.param(Broker(no("1009"), state=None), Status.NOT_FOUND, 1, id="refused, no such order"),
     pytest.param(Broker(no("100008")), Status.BLOCKED, 1, id="blocked"),
     pytest.param(Broker(no("100008"), state=OrderState.FILLED), Status.FILLED, 1, id="blocked, and filled"),
 ]
@@ -229,6 +230,19 @@ async def test_an_exit_that_cannot_be_read_is_not_sent_again():
     world = Broker(LOST, is_readable=False)
     done = await Desk(world).run(job(variety="bracket", deadline=0.5))
     assert (Status.UNKNOWN, False, 1) == result(done)
+
+
+async def test_an_order_that_works_is_refused_after_it_was_asked_for_long_enough():
+    """1006 again and again, and a book that shows it working when it has had its time; no send after that."""
+    world = Broker(*[no("1006")] * 999)
+    done = await Desk(world).run(job())
+    assert (Status.REFUSED, True) == result(done)[:2]
+    assert 3 <= done.attempts == len(world.sent)
+
+
+async def test_a_definite_refusal_is_no_proof_that_there_is_no_such_order():
+    """The book lacks it, but the broker's no has another reason: it may work."""
+    assert (Status.REFUSED, False, 1) == result(await Desk(Broker(no("1009"), state=None)).run(job()))
 
 
 # ---------------------------------------------------------------------- without a book
@@ -302,8 +316,13 @@ async def test_too_fast_to_the_end_is_read_once_more():
 
 
 async def test_a_patient_wait_ends_at_the_deadline():
-    """An account that sends on and on would keep an acknowledged order waiting for the crowd."""
-    assert (Status.CANCELLED, True, 1) == result(await Desk(Broker(OK), reading=NEVER).run(job(deadline=0.4)))
+    """An account that sends on and on would keep an acknowledged order waiting for others; then there is one last look."""
+    world = Broker(OK)
+    cancel = world.cancel
+    world.cancel = lambda wanted: asyncio.Event().wait() if wanted.order_number == OTHER else cancel(wanted)
+    desk = Desk(world, reading=ReadingPolicy(gather=0.001, soon=60))
+    desk.begin(job(number=OTHER))  # and never answered
+    assert (Status.CANCELLED, True, 1) == result(await desk.run(job(deadline=0.4)))
 
 
 # ---------------------------------------------------------------------- what is recorded
@@ -362,7 +381,7 @@ async def test_a_dead_row_corrects_nothing():
 
 async def test_no_session_is_blocked():
     """Nobody configured the account: said in the record, and no attempt counted."""
-    done = await Desk(Broker(NoSessionError(UCC))).run(job())
+    done = await Desk(Broker(*[NoSessionError(UCC)] * 999)).run(job(deadline=0.3))
     assert (Status.BLOCKED, False, 0) == result(done)
     assert "no session is configured for this account" == done.document["text"]
 
@@ -411,18 +430,19 @@ async def test_waiting_for_evidence_holds_no_turn():
     """One call at a time, and an order whose book stalls: the next one is sent all the same."""
     world = Broker(LOST, OK)
     desk = Desk(world, sending=QueuePolicy(at_once=1))
-    stall = asyncio.Event()
+    stall, stalled = asyncio.Event(), []
     read_order = world.read_order
 
     async def stalls(ucc, number):
         if number == NUMBER:
+            stalled.append(number)
             await stall.wait()
         return await read_order(ucc, number)
 
     world.read_order = stalls
     first = asyncio.create_task(desk.run(job()))
-    while not world.sent:
-        await asyncio.sleep(0)
+    while not stalled:
+        await asyncio.sleep(0.001)
     world.rows[OTHER] = replace(world.rows[OTHER], state=OrderState.CANCELLED)
     second = await desk.run(job(number=OTHER))
     assert (Status.CANCELLED, False) == (second.status, first.done())
@@ -446,12 +466,20 @@ async def test_a_turn_that_came_but_was_not_used_is_given_back():
 
 async def test_stopping_waits_for_the_call_in_flight_alone():
     """What it brought is in the job for whoever goes on; those that wait for a turn or a look are let go at once."""
-    world, answer = Broker(OK, OK, OK), asyncio.Event()
-    desk = Desk(world, sending=QueuePolicy(at_once=1), reading=NEVER)
+    world, answer, book = Broker(OK, OK, OK), asyncio.Event(), asyncio.Event()
+    desk = Desk(world, sending=QueuePolicy(at_once=1))
+    read_order, reading = world.read_order, []
+
+    async def stalls(ucc, number):
+        reading.append(number)
+        await book.wait()
+        return await read_order(ucc, number)
+
+    world.read_order = stalls
     looking, sending, waiting = jobs = [job(number=number) for number in (NUMBER, OTHER, "260722000000003")]
     desk.begin(looking)
-    while not looking.attempts or looking.is_in_flight:
-        await asyncio.sleep(0)
+    while not reading:
+        await asyncio.sleep(0.001)
     cancel = world.cancel
 
     async def slow(wanted):
@@ -469,11 +497,8 @@ async def test_stopping_waits_for_the_call_in_flight_alone():
     await asyncio.wait_for(stopping, 5)
     assert ([1, 1, 0], [False] * 3) == ([one.attempts for one in jobs], [desk.ends[one].done() for one in jobs])
     assert "answered_at" in sending.document
-    read = len(world.reads)
-    desk.begin(
-        job(number="260722000000009", maybe_sent=True)
-    )  # a read that would settle every order that waits for one
-    while len(world.reads) == read:
+    book.set()  # what would settle an order that waits for it
+    while not world.reads:
         await asyncio.sleep(0.001)
     assert not desk.ends[looking].done()
 
@@ -579,12 +604,18 @@ async def test_a_watched_exit_is_repeated_for_an_order_that_works(variety):
     assert len(world.reads) >= 2
 
 
-@pytest.mark.parametrize(("variety", "sent"), [("regular", 1), ("bracket", 0)])
-async def test_a_watched_order_that_is_nowhere_is_not_found(variety, sent):
-    """A readable book without it, twice, and the broker's no (an exit is not sent for it)."""
-    world, watched = Broker(no("1006"), state=None), unknown(variety=variety)
+async def test_a_watched_order_that_is_nowhere_is_not_found():
+    """Readable books without it for as long as a book may be behind, and the broker's own word."""
+    world, watched = Broker(no("1006"), state=None), unknown()
     assert await Desk(world).watch(watched, may_send=True) is True
-    assert (Status.NOT_FOUND, sent, True) == (watched.status, len(world.sent), watched.document["verified"])
+    assert (Status.NOT_FOUND, 1, True) == (watched.status, len(world.sent), watched.document["verified"])
+
+
+async def test_a_watched_exit_that_is_nowhere_stays_unknown():
+    """It is not sent for what cannot be seen, so the broker does not say that there is no such order."""
+    world, watched = Broker(no("1006"), state=None), unknown(variety="bracket")
+    assert await Desk(world).watch(watched, may_send=True) is False
+    assert (Status.UNKNOWN, []) == (watched.status, world.sent)
 
 
 @pytest.mark.parametrize(("code", "sent"), [("1113", 0), ("91400", 0), ("1006", 1), (None, 1)])

@@ -30,9 +30,8 @@ class Policies:
 
     def is_watched(self, ucc: str, status: Status) -> bool:
         """Tell whether an order that ended so is still looked at until its trading day ends."""
-        if status in (Status.REFUSED, Status.BLOCKED):
-            return self.of(ucc).watch_refused
-        return status is Status.UNKNOWN
+        # What blocks an account passes: an order that ended so is sent when it has.
+        return status in (Status.UNKNOWN, Status.BLOCKED) or (status is Status.REFUSED and self.of(ucc).watch_refused)
 
     def _made_of(self, account: Account | None) -> CancelPolicy:
         if account is None:

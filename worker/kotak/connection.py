@@ -1,6 +1,7 @@
 """One HTTP/1.1 connection: a request is sent once, its reply is read to the end, and what went wrong is an httpx error."""
 
 import asyncio
+import select
 from collections.abc import Callable
 from typing import Final, Protocol, cast
 
@@ -31,10 +32,19 @@ class Connection(asyncio.Protocol):
 
     @property
     def is_reusable(self) -> bool:
-        """The last reply was whole, and it is not so long ago that the other side may be closing."""
-        if self._is_spoilt or self._transport.is_closing():
+        """The last reply was whole, and it is not so long ago that the other side may be closing.
+
+        Bytes without a request, or the end of the stream, may lie in the socket unread: the next request would take a surplus
+        reply for its own.
+        """
+        if self._is_spoilt or self._transport.is_closing() or self._has_unread_bytes():
             return False
         return self._loop.time() - self._heard_at < _KEPT_SECONDS
+
+    def _has_unread_bytes(self) -> bool:
+        poll = select.poll()
+        poll.register(self._transport.get_extra_info("socket").fileno(), select.POLLIN)
+        return bool(poll.poll(0))
 
     async def exchange(self, request: bytes, read_seconds: float | None) -> WholeReply:
         """Send a request and wait for the whole reply; `read_seconds` (None: no limit) is the most between two arrivals.

@@ -82,18 +82,15 @@ class Gateway:
         return await self._read(ucc, order_number)
 
     async def _read(self, ucc: str, order_number: str | None) -> BookPage | None:
-        page = None
         try:
-            for _ in range(2):
-                session = await self._sessions.current(ucc)
-                if order_number is None:
-                    page = await self._client.read_book(session)
-                else:
-                    page = await self._client.read_order(session, order_number)
-                self._used[ucc] = session
-                gone = page.rows is None and is_session_gone(page.reply)
-                if not gone or not await self.renew(ucc):
-                    return page
+            session = await self._sessions.current(ucc)
+            if order_number is None:
+                page = await self._client.read_book(session)
+            else:
+                page = await self._client.read_order(session, order_number)
         except (TransportError, NoSessionError):
             return None
+        self._used[ucc] = session
+        if page.rows is None and is_session_gone(page.reply):
+            await self.renew(ucc)  # for the next read: this one has used what the account may read now
         return page

@@ -1,8 +1,9 @@
 """The broker's order book: rows as values. Pure: bytes in, BookPage out, never an exception."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, Final, cast
 
 import orjson
@@ -23,6 +24,11 @@ class OrderState(StrEnum):
     CANCELLED = "cancelled"
     FILLED = "filled"
     GONE = "gone"
+
+    @property
+    def is_alive(self) -> bool:
+        """The order may still trade. The other states are for ever: no order comes back to life."""
+        return self not in (OrderState.CANCELLED, OrderState.FILLED, OrderState.GONE)
 
 
 # kotak-neo: the states its documentation, SDK and users report; the list is open.
@@ -81,13 +87,15 @@ class BookPage:
     """One answer of the order book.
 
     `rows` is None where the book could not be read. `is_empty`: the broker answered that it has no data (5203), which proves
-    nothing about an order. `is_partial`: some row could not be read, so a missing order proves nothing either.
+    nothing about an order. `is_partial`: some row could not be read, so a missing order proves nothing either. `dead` names the
+    orders whose row says that they are dead.
     """
 
     reply: Reply
     rows: Mapping[str, Row] | None
     is_empty: bool = False
     is_partial: bool = False
+    dead: Collection[str] = ()
 
 
 def read_page(http_status: int, headers: Mapping[str, str], body: bytes) -> BookPage:
@@ -97,9 +105,29 @@ def read_page(http_status: int, headers: Mapping[str, str], body: bytes) -> Book
         reply = parse_reply(http_status, headers, body)
         return BookPage(reply, None, is_empty=reply.code == "5203" and not reply.ok)
     readable = [row for row in rows if _is_row(row)]
-    raw = {row["nOrdNo"].strip(): row for row in readable}
+    raw = _newest(readable)
+    dead = dict.fromkeys(number for number, row in raw.items() if not _state_of(row["ordSt"]).is_alive)
     is_partial = len(readable) < len(rows)
-    return BookPage(Reply(http_status, ok=True), _Rows(raw), is_empty=not rows, is_partial=is_partial)
+    return BookPage(Reply(http_status, ok=True), _Rows(raw), is_empty=not rows, is_partial=is_partial, dead=dead)
+
+
+def _newest(rows: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Take the newest of the rows that name the same order; where their times do not tell, a dead one, then the last one."""
+    newest: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        number: str = row["nOrdNo"].strip()
+        if number not in newest or _age_of(row) >= _age_of(newest[number]):
+            newest[number] = row
+    return newest
+
+
+def _age_of(row: dict[str, Any]) -> tuple[float, bool]:
+    return _changed_at(row.get("updRecvTm")) or 0.0, not _state_of(row["ordSt"]).is_alive
+
+
+@lru_cache(maxsize=1024)
+def _state_of(said: str) -> OrderState:
+    return _STATES.get(" ".join(said.lower().split()), OrderState.WORKING)
 
 
 class _Rows(Mapping[str, Row]):
@@ -146,7 +174,7 @@ def _rows(body: bytes) -> list[Any] | None:
 def _row(row: dict[str, Any]) -> Row:
     number: str = row["nOrdNo"]
     state_text: str = row["ordSt"]
-    state = _STATES.get(" ".join(state_text.lower().split()), OrderState.WORKING)
+    state = _state_of(state_text)
     product = _text(row.get("prod"))
     filled, unfilled = _quantity(row.get("fldQty")), _quantity(row.get("unFldSz"))
     total = _quantity(row.get("qty"))

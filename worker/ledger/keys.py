@@ -19,6 +19,7 @@ nc:dead_letters           list        about 10,000       messages, orders and re
 nc:counters               hash        permanent          what happened how often, over all workers
 nc:pace:UCC               list        seconds            when an account sent, over all workers
 nc:pace:UCC:risk          string      under 2 s          a risk cancel of the account waits for its turn
+nc:read:UCC               string      seconds            when an account's book may be read next, over all workers
 nc:pace:UCC:slow          hash        60 s               how much the broker's complaints slow the account
 
 Names that a producer uses, too, come from neo_cancel.keys; no other module writes a name. Every step that must be atomic is one
@@ -64,6 +65,7 @@ __all__ = [
     "held_key",
     "leader_key",
     "named_key",
+    "next_read_key",
     "order_key",
     "pace_key",
     "queued_key",
@@ -112,6 +114,11 @@ def urgent_key(worker: str) -> str:
 def taken_key(worker: str) -> str:
     """Name what a worker took since it last cleared its suspects."""
     return f"{TAKEN_PREFIX}{worker}"
+
+
+def next_read_key(ucc: str) -> str:
+    """Name when an account's book may be read next."""
+    return f"nc:read:{ucc}"
 
 
 def pace_key(ucc: str) -> str:

@@ -21,6 +21,7 @@ from worker.ledger.keys import (
     front_key,
     held_key,
     named_key,
+    next_read_key,
     order_key,
     pace_key,
     queued_key,
@@ -41,6 +42,7 @@ __all__ = [
     "lost_call",
     "orphans_call",
     "pace_call",
+    "read_call",
     "record_call",
     "renew_call",
     "requeue_call",
@@ -153,6 +155,11 @@ def pace_call(ucc: str, *, wanted: int, rate: float, is_risk: bool) -> ScriptCal
     return _call(
         "pace", [pace_key(ucc), risk_waits_key(ucc), slow_key(ucc)], [wanted, rate, "risk" if is_risk else "routine"]
     )
+
+
+def read_call(ucc: str, *, reads_per_second: float) -> ScriptCall:
+    """Reserve the next time at which an account's book may be read."""
+    return _call("read", [next_read_key(ucc)], [reads_per_second])
 
 
 def slow_call(ucc: str) -> ScriptCall:

@@ -31,11 +31,13 @@ class _Failed:
 class Retries:
     """The tries of one kind for one order, each followed by a longer pause with full jitter.
 
-    The broker's Retry-After is honoured, and no pause lasts through the last chance before the deadline.
+    `growth`: how many times longer each pause may be than the one before; `most`: the longest one, if less
+    than the policy's. The broker's Retry-After is honoured, and no pause lasts through the last chance before the deadline.
     """
 
-    def __init__(self, policy: CancelPolicy, draw: Draw) -> None:
-        self._ceiling = wait_exponential(multiplier=policy.backoff, max=policy.backoff_most)
+    def __init__(self, policy: CancelPolicy, draw: Draw, *, growth: float = 2.0, most: float | None = None) -> None:
+        most = min(policy.backoff_most, most or policy.backoff_most)
+        self._ceiling = wait_exponential(multiplier=policy.backoff, max=most, exp_base=growth)
         self._draw = draw
         self._pause = 0.0
         retrying = Retrying(

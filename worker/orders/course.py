@@ -4,8 +4,8 @@ import math
 from dataclasses import dataclass
 
 from worker.orders.backoff import Retries
+from worker.orders.case import Case
 from worker.orders.policy import CancelPolicy
-from worker.orders.settlement import Case
 
 __all__ = ["Course"]
 
@@ -14,8 +14,9 @@ __all__ = ["Course"]
 class Course:
     """What has happened to one order since this worker took it up; see Case for the evidence.
 
-    `sends_left`: how often it may still be sent, tries after which nothing had happened counting as one. `sending` and `looking`
-    are its retries, None while there was none. `is_last_look`: time is up, and one look may still say what became of it.
+    `sends_left`: how often it may still be sent, tries after which nothing had happened counting as one. `sending` are its
+    tries after which nothing had happened, `repeating` those that the book asked for, `looking` its looks; None for none.
+    `is_last_look`: time is up, and one look may still say what became of it.
     """
 
     case: Case
@@ -24,4 +25,5 @@ class Course:
     has_sent: bool = False
     is_last_look: bool = False
     sending: Retries | None = None
+    repeating: Retries | None = None
     looking: Retries | None = None

@@ -18,19 +18,23 @@ class Finding(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LookResult:
-    """A row or the lack of one, and by which read: `book` or `order`."""
+    """A row or the lack of one, by which read (`book` or `order`), and when that read began, by the ledger's clock."""
 
     finding: Row | Finding
     source: str
+    began_at: float
 
 
-def find(page: BookPage | None, order_number: str) -> Row | Finding:
-    """Find an order on a page; None stands for a read without an answer."""
+def find(page: BookPage | None, order_number: str, day_began_at: float) -> Row | Finding:
+    """Find an order on a page; None stands for a read without an answer.
+
+    A row that changed before the trading day began (seconds since the epoch) is of another order that had the number before.
+    """
     if page is None:
         return Finding.UNREADABLE
     if page.rows is None:
         return Finding.NO_DATA if page.is_empty else Finding.UNREADABLE
     row = page.rows.get(order_number)
     if row is not None:
-        return row
+        return row if row.changed_at is None or row.changed_at >= day_began_at else Finding.NO_DATA
     return Finding.NO_DATA if page.is_empty or page.is_partial else Finding.MISSING

@@ -8,6 +8,7 @@ from neo_cancel.order import Lane
 from neo_cancel.record import FINAL, Header, Status, split
 from worker.kotak.order_book import Row
 from worker.orders.course import Course
+from worker.orders.trading_day import trading_day_begin
 
 __all__ = ["Job"]
 
@@ -69,6 +70,11 @@ class Job:
     def name(self) -> str:
         """UCC:ORDER_NUMBER."""
         return f"{self.ucc}:{self.order_number}"
+
+    @property
+    def day_began_at(self) -> float:
+        """When its trading day began, in seconds since the epoch."""
+        return trading_day_begin(self.enqueued_ms / 1000)
 
     @property
     def is_risk(self) -> bool:

@@ -8,11 +8,12 @@ from worker.kotak.codes import Action, is_refusal
 from worker.kotak.order_book import OrderState, Row
 from worker.observe.events import Corrected, ExchangeRefused, Publish
 from worker.orders.backoff import Draw, Retries
+from worker.orders.case import Case
 from worker.orders.course import Course
 from worker.orders.finding import Finding, LookResult
 from worker.orders.job import Job
 from worker.orders.policy import CancelPolicy
-from worker.orders.settlement import MISSING_LOOKS, Case, at_deadline, settle
+from worker.orders.settlement import MISSES, at_deadline, proven_end, settle
 from worker.orders.steps import Finish, Look, Send, Step
 from worker.orders.verdict import NO_SESSION, Verdict
 
@@ -20,6 +21,11 @@ __all__ = ["OrderMachine"]
 
 _AGAIN: Final = frozenset({Action.RETRY, Action.RENEW})
 _MAY_WORK: Final = FINAL - HARMLESS
+_MOST_LOOK_PAUSE_SECONDS: Final = 1.5
+MOST_SENDS: Final = 8
+"""So often an order is sent that the book shows alive again and again; then it is watched, and sent once a watch."""
+_AGAINST_THE_BOOK: Final = 4.0
+"""How much longer each pause is before a cancel that the book asks for. Those after which nothing had happened double theirs."""
 
 
 class OrderMachine:
@@ -36,10 +42,10 @@ class OrderMachine:
         """Take an order up. `sends`: how often it may be sent if it is watched; any other order as often as it needs."""
         if job.is_watched:
             course = self._course_of(job)
-            course.case.unsure = True
             # What the broker refused for good would be refused again.
             course.sends_left = 0 if is_refusal(job.document.get("code")) else sends
-            job.deadline_at = now + course.policy.window
+            # Long enough to see what came of one more cancel, however far the book is behind.
+            job.deadline_at = now + 2 * course.policy.window
             return Look()
         return Look() if job.maybe_sent else Send()
 
@@ -47,34 +53,36 @@ class OrderMachine:
         """Go on after an attempt to send."""
         course = self._course_of(job)
         case = course.case
+        case.first_sent_at = case.first_sent_at or job.first_sent_at
         case.take(verdict, now)
         course.has_sent, course.looking = True, None
-        if verdict.action in _AGAIN:
-            pause = self._pause_sending(job, course, now, verdict.retry_after_seconds)
+        if (end := proven_end(case)) is not None:  # a page said so while the cancel was under way
+            return end
+        # A watched order is sent once a look: what may have acted is looked at first.
+        is_spent = job.is_watched and verdict.may_have_acted
+        if (verdict.action in _AGAIN and not is_spent) or verdict is NO_SESSION:
+            pause = self._pause(job, course, now, verdict.retry_after_seconds)
             if pause is not None:
-                return Send(now + pause)
-        elif verdict is NO_SESSION and not job.is_watched:
-            return Finish(Status.UNKNOWN if case.unsure else Status.BLOCKED)
+                return Send(now + pause, "session" if verdict is NO_SESSION else "backoff")
         if not course.policy.verify and case.reply_status is not None:
             return _kept_if_watched(job, Finish(case.reply_status))
-        if case.reply_status is not None or case.unsure or case.objections:
-            return self._look(job, course, now)
-        return Send()
+        return self._look(job, course, now)
 
     def found(self, job: Job, result: LookResult, now: float) -> Step:
         """Go on after a look at the book."""
         course = self._course_of(job)
-        step = settle(course.case, result.finding, now=now, window_seconds=course.policy.window)
+        before = course.case.row
+        step = settle(course.case, result, now=now, window=course.policy.window)
         if isinstance(result.finding, Row):
-            step = self._learn(job, course.case, result.finding, result.source, step)
+            step = self._learn(job, course, result, step, before=before, now=now)
         if isinstance(step, Finish):
             return _kept_if_watched(job, step)
         if course.is_last_look:
-            return _kept_if_watched(job, at_deadline(course.case))
-        if isinstance(step, Send) and course.sends_left > 0:
+            return _kept_if_watched(job, at_deadline(course.case, window=course.policy.window))
+        may_send = course.sends_left > 0 and (job.is_watched or job.attempts < MOST_SENDS)
+        if isinstance(step, Send) and may_send:
             course.sends_left -= 1
-            pause = self._pause_sending(job, course, now) if course.has_sent else 0.0
-            return Send(now + (pause or 0.0))
+            return Send(now + self._pause_against_the_book(job, course, now))
         if job.is_watched and not _may_be_settled_soon(course):
             return Finish(None)
         return self._look(job, course, now)
@@ -82,11 +90,34 @@ class OrderMachine:
     def time_up(self, job: Job, now: float) -> Step:
         """Go on when the time of the order, or of its last look, is up."""
         course = self._course_of(job)
-        was_sent_unseen = course.case.looks == 0 and job.first_sent_at is not None
-        if was_sent_unseen and course.policy.verify and not course.is_last_look:
+        is_unseen = course.case.looks == 0 and (job.first_sent_at is not None or course.case.last is not None)
+        if is_unseen and course.policy.verify and not course.is_last_look:
             course.is_last_look = True
             return Look(until=now + course.policy.last_look, thorough=_is_thorough(course.case))
-        return _kept_if_watched(job, at_deadline(course.case))
+        return _kept_if_watched(job, at_deadline(course.case, window=course.policy.window))
+
+    def remember(self, job: Job, now: float) -> None:
+        """Note that an order is sent; from here on it has a memory of what pages show."""
+        self._course_of(job).case.last_sent_at = now
+
+    def glimpse(self, job: Job, result: LookResult) -> None:
+        """Remember what a look showed that the order had not asked for, if it has a memory yet."""
+        if job.course is None:
+            return
+        if isinstance(result.finding, Row):
+            job.course.case.see(result.finding, result.began_at)
+        elif result.finding is Finding.MISSING:
+            job.course.case.miss(result.began_at)
+
+    def see(self, job: Job, result: LookResult, now: float) -> Step | None:
+        """Take in a row that no look of this order asked for: its end if it is dead, else None and the order goes on."""
+        course = self._course_of(job)
+        if isinstance(result.finding, Row):
+            course.case.see(result.finding, result.began_at)
+        if (end := proven_end(course.case)) is None:
+            return None
+        job.update(verified_by=result.source, seen_at=now)
+        return end
 
     def conclude(self, job: Job, end: Finish, now: float) -> None:
         """Write an order's end into the job. A watched order that keeps its status stays as it is."""
@@ -97,10 +128,10 @@ class OrderMachine:
         facts["verified_at"] = now if end.verified else None
         if job.is_watched:
             facts["first_final_at"] = job.document.get("final_at")
-        row = course.case.seen
+        row = course.case.row
         if not end.verified:
             facts["verified_by"] = None
-        elif isinstance(row, Row):
+        elif row is not None:
             facts |= {"filled_quantity": row.filled_quantity, "unfilled_quantity": row.unfilled_quantity}
             if row.state in (OrderState.NOT_CANCELLED, OrderState.GONE) and row.reason:
                 facts["text"] = row.reason
@@ -110,44 +141,73 @@ class OrderMachine:
     def _course_of(self, job: Job) -> Course:
         if job.course is None:
             # A worker that died without a word may have sent at any time since the order was accepted, not before.
-            since = job.first_sent_at or (job.enqueued_ms / 1000 if job.maybe_sent else None)
-            case = Case(job.variety, unsure=job.maybe_sent, first_sent_at=since)
+            accepted_at = job.enqueued_ms / 1000
+            since = job.first_sent_at or (accepted_at if job.maybe_sent else None)
+            case = Case(
+                job.variety,
+                accepted_at=accepted_at,
+                unsure=job.maybe_sent,
+                first_sent_at=since,
+                was_seen="seen_at" in job.document,
+            )
+            if job.is_watched and is_refusal(job.document.get("code")):
+                # Of what was refused for good, a row that is young enough proves that it works.
+                case.last = Action.REFUSED
+                case.last_at = case.proof_from = job.document.get("answered_at", accepted_at)
             job.course = Course(case, self._policy_of(job.ucc))
         return job.course
 
-    def _learn(self, job: Job, case: Case, row: Row, source: str, step: Step) -> Step:
+    def _learn(
+        self, job: Job, course: Course, result: LookResult, step: Step, *, before: Row | None, now: float
+    ) -> Step:
         """Take from a row what the record should say, and what was wrong about the request."""
-        job.update(verified_by=source)
+        row, case = result.finding, course.case
+        assert isinstance(row, Row)  # noqa: S101
+        job.update(verified_by=result.source, seen_at=now)
         if row.state is OrderState.NOT_CANCELLED:
             job.update(text=row.reason)
-            self._publish(ExchangeRefused(job.name, row.reason))
+            if before is None or before.state is not row.state:
+                self._publish(ExchangeRefused(job.name, row.reason))
+        if row.state is OrderState.WORKING and before is not None and before.state is OrderState.IN_FLIGHT:
+            course.sending = None  # it has arrived: what was refused on its way is worth another try at once
         is_over = isinstance(step, Finish) and step.status not in (Status.REFUSED, Status.BLOCKED)
         if is_over or not job.correct(row):
             return step
         self._publish(Corrected(job.name, tuple(job.document["corrected"])))
-        case.variety, case.reply_status, case.last, case.objections = job.variety, None, None, 0
+        case.forget_replies(job.variety)
         return Send()
 
     def _look(self, job: Job, course: Course, now: float) -> Step:
         case = course.case
+        # A cancel that the broker acknowledged is most likely done: it can wait for others, but not a risk order's first look.
+        is_urgent = job.is_risk and case.looks == 0
+        patient = case.last is Action.ACKNOWLEDGED and not is_urgent
         thorough = _is_thorough(case)
         if case.looks == 0:
-            # Only a fresh acknowledgement may wait for others: everything else is in doubt.
-            return Look(patient=case.reply_status is Status.CANCELLED, thorough=thorough)
-        course.looking = course.looking or Retries(course.policy, self._draw)
-        return Look(now + (course.looking.pause(job.deadline_at - now) or 0.0), thorough=thorough)
+            return Look(patient=patient, thorough=thorough)
+        course.looking = course.looking or Retries(course.policy, self._draw, most=_MOST_LOOK_PAUSE_SECONDS)
+        return Look(now + (course.looking.pause(job.deadline_at - now) or 0.0), patient=patient, thorough=thorough)
 
-    def _pause_sending(
-        self, job: Job, course: Course, now: float, retry_after_seconds: float | None = None
-    ) -> float | None:
+    def _pause(self, job: Job, course: Course, now: float, retry_after_seconds: float | None = None) -> float | None:
         course.sending = course.sending or Retries(course.policy, self._draw)
         return course.sending.pause(job.deadline_at - now, retry_after_seconds=retry_after_seconds)
 
+    def _pause_against_the_book(self, job: Job, course: Course, now: float) -> float:
+        if not course.has_sent:
+            return 0.0
+        if course.repeating is None:
+            course.repeating = Retries(course.policy, self._draw, growth=_AGAINST_THE_BOOK)
+        return course.repeating.pause(job.deadline_at - now) or 0.0
 
-def _kept_if_watched(job: Job, end: Step) -> Step:
-    """Keep the old status of a watched order unless it is known that the order is dead."""
-    is_news = isinstance(end, Finish) and end.status not in _MAY_WORK
-    return end if is_news or not job.is_watched else Finish(None)
+
+def _kept_if_watched(job: Job, end: Finish) -> Finish:
+    """Keep the old status of a watched order unless something is known now that was not."""
+    if not job.is_watched or end.status not in _MAY_WORK:
+        return end
+    # What may have been cancelled meanwhile is not refused or blocked any more.
+    is_proof = end.status is Status.REFUSED and end.verified
+    is_news = (is_proof or end.status is Status.UNKNOWN) and job.status is not end.status
+    return end if is_news else Finish(None)
 
 
 def _is_thorough(case: Case) -> bool:
@@ -159,6 +219,7 @@ def _may_be_settled_soon(course: Course) -> bool:
     """Tell whether another look at a watched order can settle what this one left open."""
     case = course.case
     if isinstance(case.seen, Row) and case.seen.state is not OrderState.CANCEL_PENDING and course.sends_left > 0:
-        return True  # an exit is sent after a second look only
-    is_nowhere = case.seen in (Finding.MISSING, Finding.NO_DATA) and case.blind_looks <= MISSING_LOOKS
-    return case.reply_status is Status.CANCELLED or is_nowhere
+        return True  # an exit is sent after a while only
+    is_nowhere = case.seen in (Finding.MISSING, Finding.NO_DATA) and not case.was_seen
+    is_nowhere &= case.blind_looks <= MISSES or case.misses > 0
+    return case.last in (Action.ACKNOWLEDGED, Action.REFUSED, Action.UNCLEAR) or is_nowhere

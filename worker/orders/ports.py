@@ -7,7 +7,7 @@ from worker.kotak.order_book import BookPage
 from worker.kotak.replies import Failure, Reply
 from worker.orders.job import Job
 
-__all__ = ["Broker", "Ledger", "RateLimiter", "Reads"]
+__all__ = ["Broker", "Ledger", "RateLimiter", "ReadBudget", "Reads"]
 
 
 class Reads(Protocol):
@@ -47,6 +47,14 @@ class RateLimiter(Protocol):
 
     def is_limited(self, ucc: str) -> bool:
         """Tell whether the account has a rate at all."""
+        ...
+
+
+class ReadBudget(Protocol):
+    """How often an account's book may be read, all processes together."""
+
+    async def acquire(self, ucc: str) -> None:
+        """Wait until the account may be read once more."""
         ...
 
 

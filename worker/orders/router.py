@@ -1,20 +1,23 @@
 """Where an order is: in its account's queue, waiting for evidence, or in flight. One router puts it where its machine says."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from neo_cancel.record import Status
+from worker.kotak.order_book import BookPage
 from worker.observe.events import Ended, InternalError, Publish
+from worker.orders.account_evidence import ReadingPolicy
+from worker.orders.account_queue import QueuePolicy
 from worker.orders.backoff import Draw
-from worker.orders.evidence import Evidence, ReadingPolicy
-from worker.orders.finding import LookResult
+from worker.orders.evidence import Evidence
+from worker.orders.finding import LookResult, find
 from worker.orders.job import Job
 from worker.orders.machine import OrderMachine
 from worker.orders.policy import CancelPolicy
-from worker.orders.ports import Broker, Ledger, RateLimiter
-from worker.orders.queue import AccountQueues, QueuePolicy
+from worker.orders.ports import Broker, Ledger, RateLimiter, ReadBudget
+from worker.orders.queue import AccountQueues
 from worker.orders.sender import Sender
 from worker.orders.steps import Finish, Look, Send, Step
 
@@ -33,6 +36,7 @@ class World:
 
     broker: Broker
     rate_limiter: RateLimiter
+    read_budget: ReadBudget
     ledger: Ledger
     clock: Callable[[], float]
     draw: Draw
@@ -67,9 +71,12 @@ class Router:
         )
         self._evidence = Evidence(
             world.broker,
+            world.read_budget,
             reading or ReadingPolicy(),
-            quiet_since=self.queues.quiet_since,
+            clock=world.clock,
+            is_quiet=self.queues.is_quiet,
             on_look=self._found,
+            on_page=self._page_came,
             on_deadline=self._time_up,
         )
         self._sender = Sender(
@@ -117,6 +124,7 @@ class Router:
     # ------------------------------------------------------------------ what happened
 
     def _turn(self, job: Job, granted_at: float) -> None:
+        self._machine.remember(job, self._clock())
         task = asyncio.create_task(self._send(job, granted_at))
         self._in_flight[task] = job
         task.add_done_callback(self._landed)
@@ -142,6 +150,17 @@ class Router:
     def _found(self, job: Job, result: LookResult) -> None:
         self._step(job, lambda: self._machine.found(job, result, self._clock()))
 
+    def _page_came(self, ucc: str, page: BookPage, began_at: float, looking: Sequence[Job]) -> None:
+        """Let every order of an account know what a page shows; those that it shows dead end, wherever they are."""
+        for job in self.queues.take_out(ucc, page.dead) if page.dead else ():
+            result = LookResult(find(page, job.order_number, job.day_began_at), "book", began_at)
+            self._put(job, self._machine.see(job, result, self._clock()) or Send())
+        # In flight, the reply is waited for, and counts for whose cancel it was.
+        in_flight = [job for job in self._in_flight.values() if job.ucc == ucc]
+        for job in (*looking, *in_flight, *self.queues.orders(ucc)):
+            found = find(page, job.order_number, job.day_began_at)
+            self._machine.glimpse(job, LookResult(found, "book", began_at))
+
     def _time_up(self, job: Job) -> None:
         self._step(job, lambda: self._machine.time_up(job, self._clock()))
 
@@ -156,11 +175,13 @@ class Router:
     def _put(self, job: Job, step: Step) -> None:
         """Put an order where its next step says; what comes after its deadline does not happen any more."""
         now = self._clock()
+        if not isinstance(step, Finish) and (seen := self._evidence.known_dead(job)) is not None:
+            step = self._machine.see(job, seen, now) or step
         while not isinstance(step, Finish) and now >= _ends_at(job, step):
             step = self._machine.time_up(job, now)
         if isinstance(step, Send):
             if step.not_before > now:
-                self._ledger.note(job, Status.WAITING, "backoff")
+                self._ledger.note(job, Status.WAITING, step.waiting_for)
             elif not self.queues.is_free(job.ucc):
                 self._ledger.note(job, Status.WAITING, "pace")
             self.queues.enqueue(job, not_before=step.not_before)

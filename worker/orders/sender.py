@@ -1,6 +1,7 @@
 """One attempt to cancel: the call, its verdict, and what the verdict means for the whole account."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from neo_cancel.record import Status
@@ -41,7 +42,8 @@ class Sender:
     async def call(self, job: Job) -> Verdict:
         """Send the cancel once and judge the reply; a blocked account is not called."""
         if (blocked := self._queues.blocked(job.ucc)) is not None:
-            return blocked
+            job.update(code=blocked.code, text=blocked.text)
+            return replace(blocked, has_left=False)
         before = job.first_sent_at
         job.attempts += 1
         if before is None:
@@ -53,7 +55,7 @@ class Sender:
             job.first_sent_at = before
             job.update(text=NO_SESSION.text)
             return NO_SESSION
-        verdict = judge(answer, variety=job.variety)
+        verdict = judge(answer, variety=job.variety, order_number=job.order_number)
         is_fine = verdict.action is Action.ACKNOWLEDGED
         job.update(
             code=None if is_fine else verdict.code, text=None if is_fine else verdict.text, answered_at=self._clock()

@@ -1,131 +1,78 @@
-"""What the book's evidence settles: pure decisions on one order's cancel. No I/O, no clock of its own."""
+"""What is known of an order: what was heard, what was seen, and how old that is. Pure decisions, no I/O, no clock.
 
-from dataclasses import dataclass
+The rules stand as a table in ARCHITECTURE.md ("What is known of an order"); the functions here follow it line by line.
+A dead row is a proof whenever it was read, since no order comes back to life. A row that shows the order alive proves
+that only for the time its page was of, and a page may be up to `window` seconds old when it comes.
+"""
+
 from typing import Final, assert_never
 
 from neo_cancel.order import Variety
 from neo_cancel.record import Status
 from worker.kotak.codes import Action
 from worker.kotak.order_book import OrderState, Row
-from worker.orders.finding import Finding
+from worker.orders.case import OBJECTIONS, Case
+from worker.orders.finding import Finding, LookResult
 from worker.orders.steps import Finish, Look, Send, Step
-from worker.orders.verdict import Verdict
 
-__all__ = ["MISSING_LOOKS", "Case", "at_deadline", "settle"]
-
-
-@dataclass(slots=True)
-class Case:
-    """What is known about one order's cancel, the memory that decisions rest on. Times are seconds since the epoch.
-
-    `reply_status` is the status that the broker's last definite reply amounts to, None while there is none: it counts when the
-    book cannot be read. `unsure`: some cancel of ours may have acted without our knowing. `objections` counts replies
-    that said no in a way the book must explain. `missing` counts looks in a row that found a readable book without the
-    order, `blind_looks` those in a row that showed no row at all. `looks` and `confirmed_working` count since the last
-    send; `contradicted`: since then a row showed the order alive, so that an "Ok" cannot stand by itself any more. `last`
-    is what the last reply asked for, `seen` the last thing a look gave.
-    """
-
-    variety: str
-    reply_status: Status | None = None
-    replied_at: float = 0.0
-    unsure: bool = False
-    first_sent_at: float | None = None
-    objections: int = 0
-    missing: int = 0
-    blind_looks: int = 0
-    looks: int = 0
-    confirmed_working: int = 0
-    contradicted: bool = False
-    last: Action | None = None
-    seen: Row | Finding | None = None
-
-    def take(self, verdict: Verdict, now: float) -> None:
-        """Remember a judged attempt."""
-        self.looks = self.confirmed_working = 0
-        self.contradicted = False
-        self.last = verdict.action
-        self.objections += verdict.action is Action.UNCLEAR
-        reply_status = _REPLY_STATUS.get(verdict.action)
-        if verdict.action is Action.UNCLEAR and self.unsure:
-            reply_status = None  # an earlier cancel may have worked: this is what its success looks like
-        self.unsure |= verdict.may_have_acted or verdict.action is Action.ACKNOWLEDGED
-        if reply_status is not None or verdict.may_have_acted or verdict.action is Action.UNCLEAR:
-            self.reply_status, self.replied_at = reply_status, now
-
-
-_REPLY_STATUS: Final = {
-    Action.ACKNOWLEDGED: Status.CANCELLED,
-    Action.REFUSED: Status.REFUSED,
-    Action.UNCLEAR: Status.REFUSED,
-    Action.BLOCKED: Status.BLOCKED,
-}
-
+__all__ = ["at_deadline", "proven_end", "settle"]
 
 _LOOK_AGAIN: Final = Look()
 _SEND_AGAIN: Final = Send()
-CONTRADICTIONS: Final = 3
-MISSING_LOOKS: Final = 2
+OKS: Final = 5
+"""So many acknowledged cancels of one order that lives on are enough: the exchange refuses them."""
+MISSES: Final = 3
+MISSING_SECONDS: Final = 5.0
+"""So long whole books must lack an order that the broker has not acknowledged, and that no page ever had."""
 GRACE_SECONDS: Final = 1.5
+BLOCKED_SECONDS: Final = 5.0
 
 
-def settle(case: Case, finding: Row | Finding, *, now: float, window_seconds: float) -> Step:
-    """Decide on what a look at the order gave.
-
-    `window_seconds` is how long the book is waited for after a definite reply before that reply stands (specification,
-    section 6: always check for "stat": "Ok").
-    """
-    case.seen = finding
-    case.looks += 1
-    if isinstance(finding, Row):
-        case.missing = case.blind_looks = 0
-        return _settle_row(case, finding, now)
-    case.blind_looks += 1
-    if finding is Finding.MISSING:
-        case.missing += 1
-        if case.missing >= MISSING_LOOKS and case.reply_status is not Status.CANCELLED and _has_other_evidence(case):
-            return Finish(Status.NOT_FOUND, verified=True)
-    if case.reply_status is Status.CANCELLED and case.contradicted:
-        return _SEND_AGAIN if _may_repeat(case, now) else _LOOK_AGAIN
-    if case.reply_status is not None:
-        if now - case.replied_at >= window_seconds:
-            return Finish(case.reply_status)
-        return _LOOK_AGAIN
-    # Nothing definite was ever heard. A regular cancel may be repeated, and its reply is evidence; an exit may not.
-    return _SEND_AGAIN if case.variety == Variety.REGULAR else _LOOK_AGAIN
+def settle(case: Case, result: LookResult, *, now: float, window: float) -> Step:
+    """Decide on a look. `window`: how many seconds a page may be behind, and how long the book is waited for."""
+    case.note(result)
+    if isinstance(result.finding, Row):
+        if (end := proven_end(case)) is not None:
+            return end
+        return _alive(case, result.finding, now=now, window=window)
+    if result.finding is Finding.MISSING and _is_nowhere(case):
+        return Finish(Status.NOT_FOUND, verified=True)
+    return _blind(case, began_at=result.began_at, window=window)
 
 
-def _may_repeat(case: Case, now: float) -> bool:
-    return case.variety == Variety.REGULAR and case.confirmed_working > 0 and now - case.replied_at >= GRACE_SECONDS
+def at_deadline(case: Case, *, window: float) -> Finish:
+    """Decide when time is up: proof, else the broker's word where the book never spoke against it, else nothing is claimed."""
+    if _is_nowhere(case):
+        return Finish(Status.NOT_FOUND, verified=True)
+    is_not_cancelled = case.row is not None and case.row.state is OrderState.NOT_CANCELLED
+    if case.is_refused_by_exchange or (is_not_cancelled and case.is_proof(window)):
+        return Finish(Status.REFUSED, verified=True)
+    if case.ok_at is not None:
+        return Finish(Status.UNKNOWN if case.is_contradicted else Status.CANCELLED)
+    if case.last is Action.UNCLEAR and case.was_seen:
+        return Finish(Status.UNKNOWN)  # "not found" or "completed", against a row that shows it alive
+    was_sent = case.has_left or case.unsure
+    return Finish(case.reply_status or (Status.UNKNOWN if was_sent else Status.EXPIRED))
 
 
-def _has_other_evidence(case: Case) -> bool:
-    """Tell a missing order from a book that lacks it: the broker said no, too, or may not be asked by a second exit."""
-    return case.objections > 0 or case.reply_status is Status.REFUSED or case.variety != Variety.REGULAR
+# ---------------------------------------------------------------------- a dead row
 
 
-def _settle_row(case: Case, row: Row, now: float) -> Step:
-    match row.state:
-        case OrderState.CANCELLED:
-            return Finish(_whose_cancel(case, row), verified=True)
-        case OrderState.FILLED:
-            return Finish(Status.FILLED, verified=True)
-        case OrderState.GONE:
-            return Finish(Status.GONE, verified=True)
-        case OrderState.CANCEL_PENDING:
-            case.contradicted = True
-            return _LOOK_AGAIN
-        case OrderState.WORKING | OrderState.WORKING_AMO | OrderState.IN_FLIGHT | OrderState.NOT_CANCELLED:
-            case.contradicted = True
-            case.confirmed_working += 1
-            return _settle_working(case, now)
-        case _:  # pragma: no cover
-            assert_never(row.state)
+def proven_end(case: Case) -> Finish | None:
+    """Answer the end of an order whose row is dead; None where no dead row was seen."""
+    row = case.row
+    if row is None or row.state.is_alive:
+        return None
+    status = _DEAD_STATUS.get(row.state) or _whose_cancel(case, row)
+    return Finish(status, verified=True)
+
+
+_DEAD_STATUS: Final = {OrderState.FILLED: Status.FILLED, OrderState.GONE: Status.GONE}
 
 
 def _whose_cancel(case: Case, row: Row) -> Status:
-    """Tell our cancel from somebody else's: by the broker's "Ok", or by when the order changed."""
-    if case.reply_status is Status.CANCELLED:
+    """Tell our cancel from another one: by the broker's "Ok", whatever it said later, or by when the order changed."""
+    if case.ok_at is not None:
         return Status.CANCELLED
     if not case.unsure:
         return Status.ALREADY_CANCELLED
@@ -134,29 +81,74 @@ def _whose_cancel(case: Case, row: Row) -> Status:
     return Status.CANCELLED
 
 
-def _settle_working(case: Case, now: float) -> Step:
-    if case.reply_status is Status.BLOCKED:
-        return Finish(Status.BLOCKED, verified=True)
-    if case.objections >= CONTRADICTIONS or case.last is Action.REFUSED:
-        return Finish(Status.REFUSED, verified=True)
-    if case.reply_status is Status.REFUSED:
-        return _SEND_AGAIN
-    if case.reply_status is Status.CANCELLED:
-        # Acknowledged and not gone yet: the exchange may need a moment. "not cancelled" may be an older attempt's.
-        return _SEND_AGAIN if now - case.replied_at >= GRACE_SECONDS else _LOOK_AGAIN
-    if case.variety == Variety.REGULAR or case.confirmed_working >= MISSING_LOOKS:
-        return _SEND_AGAIN
-    return _LOOK_AGAIN
+# ---------------------------------------------------------------------- a row that shows the order alive
 
 
-def at_deadline(case: Case) -> Step:
-    """Decide when time is up: evidence, else the broker's word, else nothing is claimed."""
-    if isinstance(case.seen, Row) and case.seen.state is OrderState.NOT_CANCELLED:
-        return Finish(Status.REFUSED, verified=True)
-    if case.reply_status is Status.CANCELLED and case.contradicted:
-        return Finish(Status.UNKNOWN)
-    if case.reply_status is not None:
-        return Finish(case.reply_status)
-    if case.unsure or case.objections:
-        return Finish(Status.UNKNOWN)
-    return Finish(Status.EXPIRED)
+def _alive(case: Case, row: Row, *, now: float, window: float) -> Step:  # noqa: PLR0911 (a line of the table each)
+    is_proof = case.is_proof(window)
+    if row.state is OrderState.CANCEL_PENDING:
+        return _LOOK_AGAIN
+    match case.last:
+        case Action.BLOCKED if is_proof:
+            return Finish(Status.BLOCKED, verified=True)
+        case Action.BLOCKED:
+            return _SEND_AGAIN if now - case.last_at >= BLOCKED_SECONDS else _LOOK_AGAIN
+        case Action.REFUSED:
+            return Finish(Status.REFUSED, verified=True) if is_proof else _LOOK_AGAIN
+        case Action.UNCLEAR:
+            return _alive_against_objection(case, row, is_proof=is_proof, now=now, window=window)
+        case Action.ACKNOWLEDGED:
+            return _alive_against_ok(case, is_proof=is_proof)
+        case Action.RETRY | Action.RENEW | Action.LOOK | None:
+            # An exit may close a position: it is repeated only when the last one certainly did nothing.
+            return _SEND_AGAIN if case.may_be_repeated or is_proof else _LOOK_AGAIN
+        case _:  # pragma: no cover
+            assert_never(case.last)
+
+
+def _alive_against_objection(case: Case, row: Row, *, is_proof: bool, now: float, window: float) -> Step:
+    if row.state is OrderState.IN_FLIGHT or not case.has_been_asked(now, window):
+        # On its way, an order cannot be cancelled yet, and the broker says so in words that mean something else.
+        return _SEND_AGAIN if case.may_be_repeated or is_proof else _LOOK_AGAIN
+    return Finish(Status.REFUSED, verified=True) if is_proof else _LOOK_AGAIN
+
+
+def _alive_against_ok(case: Case, *, is_proof: bool) -> Step:
+    if case.oks >= OKS:
+        return _LOOK_AGAIN
+    if case.variety != Variety.REGULAR:
+        return _SEND_AGAIN if is_proof else _LOOK_AGAIN
+    # The exchange may need a moment, and the book another.
+    return _SEND_AGAIN if case.row_began_at - case.last_at >= _grace(case) else _LOOK_AGAIN
+
+
+def _grace(case: Case) -> float:
+    return GRACE_SECONDS * float(1 << (case.oks - 1))
+
+
+# ---------------------------------------------------------------------- no row
+
+
+def _is_nowhere(case: Case) -> bool:
+    """Tell an order that does not exist from a book that lacks it: the book has had its time, and no page ever had it."""
+    if case.was_seen or case.ok_at is not None or case.misses < MISSES:
+        return False
+    return case.last_miss_at - max(case.first_miss_at, case.accepted_at) >= MISSING_SECONDS
+
+
+def _blind(case: Case, *, began_at: float, window: float) -> Step:
+    is_regular = case.variety == Variety.REGULAR
+    if case.ok_at is not None:
+        if not case.is_contradicted:
+            return Finish(Status.CANCELLED) if began_at - case.ok_at >= window else _LOOK_AGAIN
+        is_time = began_at - case.last_at >= _grace(case)
+        return _SEND_AGAIN if is_regular and case.oks < OKS and is_time else _LOOK_AGAIN
+    has_spoken_against = case.last is Action.UNCLEAR and case.was_seen
+    if case.reply_status is not None and not has_spoken_against:
+        # A book that can be read, and lacks the order, is on its way to prove more.
+        is_silent = began_at - max(case.last_at, case.last_miss_at) >= window
+        return Finish(case.reply_status) if is_silent else _LOOK_AGAIN
+    if case.last in (Action.REFUSED, Action.BLOCKED) or case.objections >= OBJECTIONS:
+        return _LOOK_AGAIN  # without a book, asking again brings nothing new
+    # Nothing definite was ever heard. A regular cancel may be repeated, and its reply is evidence; an exit may not.
+    return _SEND_AGAIN if is_regular else _LOOK_AGAIN

@@ -11,10 +11,12 @@ __all__ = ["Finish", "Look", "Send", "Step"]
 class Send:
     """Go into the account's queue and be sent when the turn comes, not before `not_before`.
 
-    Times are seconds since the epoch by the ledger's clock; 0 is at once.
+    Times are seconds since the epoch by the ledger's clock; 0 is at once. `waiting_for` says what a wait until then is for:
+    backoff or session.
     """
 
     not_before: float = 0.0
+    waiting_for: str = "backoff"
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-__all__ = ["is_day_over", "trading_day_end"]
+__all__ = ["is_day_over", "trading_day_begin", "trading_day_end"]
 
 _DAY_SECONDS: Final = 86_400
 _IST_SECONDS: Final = 19_800
@@ -10,7 +10,7 @@ _EVENING_SECONDS: Final = 8 * 3600
 
 
 def trading_day_end(accepted_at: float) -> float:
-    """Answer when nothing more can become of an order: at midnight in India after the session it belongs to.
+    """When an order need not be looked at any more: midnight in India after the session it belongs to.
 
     A cancel asked for after 16:00 IST is mostly for an after-market order, which works on the next day. Times are seconds
     since the epoch.
@@ -19,6 +19,14 @@ def trading_day_end(accepted_at: float) -> float:
     return (local // _DAY_SECONDS + 1) * _DAY_SECONDS - _IST_SECONDS
 
 
+def trading_day_begin(accepted_at: float) -> float:
+    """When the day began that trading_day_end ends: 16:00 in India on the evening before, when after-market orders begin.
+
+    What changed before that is another order's, because numbers are given out again.
+    """
+    return trading_day_end(accepted_at) - _DAY_SECONDS - _EVENING_SECONDS
+
+
 def is_day_over(accepted_at: float, now: float) -> bool:
-    """Answer whether nothing more can become of the order; times as in trading_day_end."""
+    """Say whether the order need not be looked at any more; times as in trading_day_end."""
     return now > trading_day_end(accepted_at)

@@ -15,7 +15,8 @@ class Verdict:
     """A judged attempt.
 
     `may_have_acted`: the broker may have carried the cancel out. `slow_down`: the whole account sends too fast.
-    `is_listed`: no code, or one that a table lists. `retry_after_seconds` is the broker's wish, None without one.
+    `is_listed`: no code, or one that a table lists. `retry_after_seconds` is the broker's wish, None without one. `has_left`:
+    something was sent.
     """
 
     action: Action
@@ -25,13 +26,14 @@ class Verdict:
     slow_down: bool = False
     is_listed: bool = True
     retry_after_seconds: float | None = None
+    has_left: bool = True
 
 
-NO_SESSION: Final = Verdict(Action.BLOCKED, text="no session is configured for this account")
+NO_SESSION: Final = Verdict(Action.BLOCKED, text="no session is configured for this account", has_left=False)
 """No attempt could be made: the account has no session here."""
 
 
-def judge(answer: Reply | Failure, *, variety: str) -> Verdict:
+def judge(answer: Reply | Failure, *, variety: str, order_number: str) -> Verdict:
     """Judge one attempt to cancel an order of a variety.
 
     A bracket or cover exit is not a plain cancel: where a regular order is simply sent again, it is looked at first unless
@@ -39,8 +41,11 @@ def judge(answer: Reply | Failure, *, variety: str) -> Verdict:
     """
     if isinstance(answer, Failure):
         if answer is Failure.NOT_SENT:
-            return Verdict(Action.RETRY, text="the broker cannot be reached")
+            return Verdict(Action.RETRY, text="the broker cannot be reached", has_left=False)
         return Verdict(Action.LOOK, text="no reply", may_have_acted=True)
+    if _is_of_another_order(answer, order_number):
+        text = f"the reply is about order {answer.order_number}"
+        return Verdict(Action.LOOK, code=answer.code, text=text, may_have_acted=True)
     action = action_of(answer)
     if action is Action.RETRY and not is_too_fast(answer) and variety != Variety.REGULAR:
         action = Action.LOOK
@@ -53,6 +58,12 @@ def judge(answer: Reply | Failure, *, variety: str) -> Verdict:
         is_listed=is_listed(answer),
         retry_after_seconds=answer.retry_after_seconds,
     )
+
+
+def _is_of_another_order(reply: Reply, order_number: str) -> bool:
+    """Tell a reply that a gateway sent too late or twice. In the specification's own sample nOrdNo is longer than `on`."""
+    named = reply.order_number
+    return named is not None and named != order_number and len(named) == len(order_number)
 
 
 def _may_have_acted(reply: Reply, action: Action) -> bool:

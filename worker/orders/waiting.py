@@ -2,6 +2,7 @@
 
 import heapq
 import math
+from collections.abc import Callable, Collection
 from itertools import count
 from typing import Final
 
@@ -41,6 +42,11 @@ class WaitingOrders:
         return not self._ready and not self._delayed
 
     @property
+    def everyone(self) -> list[Job]:
+        """All orders, in no order."""
+        return [entry[-1] for entry in self._ready] + [entry[-1] for entry in self._delayed]
+
+    @property
     def first_urgency(self) -> int:
         """The urgency of the next order, RISK or ROUTINE; there must be one."""
         return self._ready[0][0]
@@ -74,21 +80,15 @@ class WaitingOrders:
 
     def take_late(self, now: float) -> list[Job]:
         """Take out the orders whose deadline has passed, in the order of their turns."""
-        late = [job for *_, job in sorted(self._ready) if job.deadline_at <= now]
-        late += [job for *_, job in sorted(self._delayed) if job.deadline_at <= now]
-        if late:
-            self._ready = [entry for entry in self._ready if entry[-1].deadline_at > now]
-            self._delayed = [entry for entry in self._delayed if entry[-1].deadline_at > now]
-            heapq.heapify(self._ready)
-            heapq.heapify(self._delayed)
-        return late
+        return self._take(lambda job: job.deadline_at <= now)
+
+    def take_out(self, numbers: Collection[str]) -> list[Job]:
+        """Take out the orders with these numbers."""
+        return self._take(lambda job: job.order_number in numbers)
 
     def take_all(self) -> list[Job]:
         """Take every order out, in the order of their turns."""
-        everyone = [job for *_, job in sorted(self._ready)] + [job for *_, job in sorted(self._delayed)]
-        self._ready.clear()
-        self._delayed.clear()
-        return everyone
+        return self._take(lambda _: True)
 
     def next_time(self) -> float:
         """Say when to look at the clock again: the earliest deadline or end of a pause; inf for none."""
@@ -107,6 +107,17 @@ class WaitingOrders:
                 self.push(job)
                 return True
         return False
+
+    def _take(self, is_wanted: Callable[[Job], bool]) -> list[Job]:
+        taken = [job for *_, job in sorted(self._ready) if is_wanted(job)]
+        taken += [job for *_, job in sorted(self._delayed) if is_wanted(job)]
+        if taken:
+            gone = set(map(id, taken))
+            self._ready = [entry for entry in self._ready if id(entry[-1]) not in gone]
+            self._delayed = [entry for entry in self._delayed if id(entry[-1]) not in gone]
+            heapq.heapify(self._ready)
+            heapq.heapify(self._delayed)
+        return taken
 
 
 def _urgency(job: Job) -> int:

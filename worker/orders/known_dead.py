@@ -1,0 +1,47 @@
+"""The dead orders of an account that the book has shown today: no cancel need be sent for them."""
+
+from collections.abc import Collection, Mapping
+from typing import Final
+
+from worker.kotak.order_book import Row
+from worker.orders.finding import LookResult
+from worker.orders.job import Job
+from worker.orders.trading_day import trading_day_begin
+
+__all__ = ["KnownDead"]
+
+_DAY_SECONDS: Final = 86_400
+_IST_SECONDS: Final = 19_800
+
+
+class KnownDead:
+    """Remembers dead rows until the day in India ends: order numbers are given out again. Times are the ledger's."""
+
+    def __init__(self) -> None:
+        self._found: dict[str, LookResult] = {}
+        self._day = 0
+
+    def learn(self, rows: Mapping[str, Row], dead: Collection[str], began_at: float) -> None:
+        """Remember what a page shows, whose read began then; `dead` names the rows to look at."""
+        self._turn(began_at)
+        day_began_at = trading_day_begin(began_at)
+        for number in dead:
+            if number in self._found or (row := rows[number]).state.is_alive:
+                continue
+            if row.changed_at is None or row.changed_at >= day_began_at:
+                self._found[number] = LookResult(row, "book", began_at)
+
+    def get(self, job: Job, now: float) -> LookResult | None:
+        """Answer what showed that the order is dead; None where nothing did today."""
+        self._turn(now)
+        result = self._found.get(job.order_number)
+        if result is None or not isinstance(result.finding, Row):
+            return None
+        changed_at = result.finding.changed_at
+        return result if changed_at is None or changed_at >= job.day_began_at else None
+
+    def _turn(self, now: float) -> None:
+        day = int((now + _IST_SECONDS) // _DAY_SECONDS)
+        if day != self._day:
+            self._found.clear()
+            self._day = day
