@@ -168,7 +168,7 @@ def test_a_policy_changes_with_the_file(desk):
     [
         (Status.UNKNOWN, (True, True)),
         (Status.REFUSED, (True, False)),
-        (Status.BLOCKED, (True, False)),
+        (Status.BLOCKED, (True, True)),
         (Status.CANCELLED, (False, False)),
         (Status.EXPIRED, (False, False)),
     ],

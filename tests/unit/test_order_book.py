@@ -150,7 +150,7 @@ def test_a_row_that_cannot_be_read_makes_the_page_partial(broken):
 
 def test_an_empty_list_is_readable_and_empty():
     """`"data": []` with stat Ok."""
-    assert BookPage(Reply(200, ok=True), {}, is_empty=True) == page()
+    assert BookPage(Reply(200, ok=True), {}, is_empty=True, dead={}) == page()
 
 
 def test_no_data_is_no_book():

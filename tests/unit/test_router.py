@@ -185,7 +185,7 @@ CASES = [
     pytest.param(Broker(no("429"), OK), Status.CANCELLED, 2, id="too fast"),
     pytest.param(Broker(no("1006"), state=OrderState.CANCELLED), Status.ALREADY_CANCELLED, 1, id="cancelled before"),
     pytest.param(
-        Broker(LOST, state=OrderState.CANCELLED, changed_at=1.0),
+        Broker(LOST, state=OrderState.CANCELLED, changed_at=time.time() - 3600),
         Status.ALREADY_CANCELLED,
         1,
         id="cancelled long before",
@@ -240,9 +240,9 @@ async def test_an_order_that_works_is_refused_after_it_was_asked_for_long_enough
     assert 3 <= done.attempts == len(world.sent)
 
 
-async def test_a_definite_refusal_is_no_proof_that_there_is_no_such_order():
-    """The book lacks it, but the broker's no has another reason: it may work."""
-    assert (Status.REFUSED, False, 1) == result(await Desk(Broker(no("1009"), state=None)).run(job()))
+async def test_an_order_that_whole_books_lack_for_seconds_is_not_found():
+    """Whatever the broker's reason for its no was."""
+    assert (Status.NOT_FOUND, True, 1) == result(await Desk(Broker(no("1009"), state=None)).run(job()))
 
 
 # ---------------------------------------------------------------------- without a book
@@ -380,9 +380,9 @@ async def test_a_dead_row_corrects_nothing():
 
 
 async def test_no_session_is_blocked():
-    """Nobody configured the account: said in the record, and no attempt counted."""
+    """Waited for until the deadline; said in the record, and no attempt counted."""
     done = await Desk(Broker(*[NoSessionError(UCC)] * 999)).run(job(deadline=0.3))
-    assert (Status.BLOCKED, False, 0) == result(done)
+    assert (Status.BLOCKED, 0) == (done.status, done.attempts)
     assert "no session is configured for this account" == done.document["text"]
 
 
@@ -464,10 +464,8 @@ async def test_a_turn_that_came_but_was_not_used_is_given_back():
     assert not desk.ends[gone].done()
 
 
-async def test_stopping_waits_for_the_call_in_flight_alone():
-    """What it brought is in the job for whoever goes on; those that wait for a turn or a look are let go at once."""
-    world, answer, book = Broker(OK, OK, OK), asyncio.Event(), asyncio.Event()
-    desk = Desk(world, sending=QueuePolicy(at_once=1))
+def stalled(world, book):
+    """Let single reads wait for `book`; answer the list of those that began."""
     read_order, reading = world.read_order, []
 
     async def stalls(ucc, number):
@@ -476,6 +474,14 @@ async def test_stopping_waits_for_the_call_in_flight_alone():
         return await read_order(ucc, number)
 
     world.read_order = stalls
+    return reading
+
+
+async def test_stopping_waits_for_the_call_in_flight_alone():
+    """What it brought is in the job for whoever goes on; those that wait for a turn or a look are let go at once."""
+    world, answer, book = Broker(OK, OK, OK), asyncio.Event(), asyncio.Event()
+    desk = Desk(world, sending=QueuePolicy(at_once=1))
+    reading = stalled(world, book)
     looking, sending, waiting = jobs = [job(number=number) for number in (NUMBER, OTHER, "260722000000003")]
     desk.begin(looking)
     while not reading:
@@ -605,9 +611,9 @@ async def test_a_watched_exit_is_repeated_for_an_order_that_works(variety):
 
 
 async def test_a_watched_order_that_is_nowhere_is_not_found():
-    """Readable books without it for as long as a book may be behind, and the broker's own word."""
+    """Whole books without it for seconds."""
     world, watched = Broker(no("1006"), state=None), unknown()
-    assert await Desk(world).watch(watched, may_send=True) is True
+    assert await Desk(world, window=4.0).watch(watched, may_send=True) is True
     assert (Status.NOT_FOUND, 1, True) == (watched.status, len(world.sent), watched.document["verified"])
 
 

@@ -15,7 +15,7 @@ from worker.orders.case import OBJECTIONS, Case
 from worker.orders.finding import Finding, LookResult
 from worker.orders.steps import Finish, Look, Send, Step
 
-__all__ = ["at_deadline", "proven_end", "settle"]
+__all__ = ["MISSES", "at_deadline", "proven_end", "settle"]
 
 _LOOK_AGAIN: Final = Look()
 _SEND_AGAIN: Final = Send()

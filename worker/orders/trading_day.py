@@ -20,11 +20,13 @@ def trading_day_end(accepted_at: float) -> float:
 
 
 def trading_day_begin(accepted_at: float) -> float:
-    """When the day began that trading_day_end ends: 16:00 in India on the evening before, when after-market orders begin.
+    """Before when nothing can have happened to an order: 16:00 in India on the evening before its cancel was asked for.
 
-    What changed before that is another order's, because numbers are given out again.
+    Then the after-market orders of that day begin. A row that changed earlier is another order's, because numbers are given
+    out again. Late on a day, in the evening market, all of that day counts.
     """
-    return trading_day_end(accepted_at) - _DAY_SECONDS - _EVENING_SECONDS
+    midnight = (accepted_at + _IST_SECONDS) // _DAY_SECONDS * _DAY_SECONDS - _IST_SECONDS
+    return midnight - _EVENING_SECONDS
 
 
 def is_day_over(accepted_at: float, now: float) -> bool:
