@@ -1,0 +1,97 @@
+"""Settings and accounts are read once, and a wrong one is refused by its name and its rule, never with a secret."""
+
+import json
+
+import pytest
+
+from config.settings import LOCAL_REDIS_URL_FILE, ConfigurationError, Settings, load_accounts, load_settings
+
+SECRET = "eyJhbGciOiJIUzI1NiJ9"
+ACCOUNT = {"base_url": "https://broker", "sid": SECRET, "auth": SECRET}
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path, monkeypatch):
+    """Work where no embedded server has left its address."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("NEO_CANCEL_REDIS_URL", raising=False)
+
+
+def test_a_setting_comes_from_its_variable(monkeypatch):
+    monkeypatch.setenv("NEO_CANCEL_LEASE", "4.5")
+    assert (4.5, 64) == (load_settings().lease, load_settings().threads)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("LEASE", "0.1"),
+        ("LEASE", "soon"),
+        ("THREADS", "0"),
+        ("ORDERS_PER_SECOND", "-1"),
+        ("LOG_LEVEL", "LOUD"),
+        ("VERIFY", "maybe"),
+    ],
+)
+def test_a_wrong_setting_is_refused_by_the_name_of_its_variable(monkeypatch, name, value):
+    monkeypatch.setenv(f"NEO_CANCEL_{name}", value)
+    with pytest.raises(ConfigurationError, match=f"^NEO_CANCEL_{name}: "):
+        load_settings()
+
+
+def test_every_wrong_setting_is_named(monkeypatch):
+    monkeypatch.setenv("NEO_CANCEL_LEASE", "0")
+    monkeypatch.setenv("NEO_CANCEL_GATHER", "-1")
+    with pytest.raises(ConfigurationError) as refused:
+        load_settings()
+    assert ["NEO_CANCEL_LEASE", "NEO_CANCEL_GATHER"] == [
+        part.partition(":")[0] for part in str(refused.value).split("; ")
+    ]
+
+
+def test_a_configured_redis_goes_before_the_embedded_one(tmp_path):
+    (tmp_path / "var").mkdir()
+    (tmp_path / LOCAL_REDIS_URL_FILE).write_text("redis://127.0.0.1:6390/0\n")
+    assert "redis://ours/0" == Settings(redis_url="redis://ours/0").resolved_redis_url
+    assert "redis://127.0.0.1:6390/0" == Settings(redis_url=None).resolved_redis_url
+
+
+def test_without_any_redis_it_is_said_what_to_do():
+    with pytest.raises(ConfigurationError, match="set NEO_CANCEL_REDIS_URL, or start the embedded server"):
+        _ = Settings(redis_url=None).resolved_redis_url
+
+
+def accounts(tmp_path, said):
+    path = tmp_path / "accounts.json"
+    path.write_text(said if isinstance(said, str) else json.dumps(said))
+    return load_accounts(path)
+
+
+def test_an_account_is_its_session_and_what_it_sets_for_itself(tmp_path):
+    account = accounts(tmp_path, {"AB123": {**ACCOUNT, "orders_per_second": 5}})["AB123"]
+    assert (SECRET, 5.0, None) == (account.auth.get_secret_value(), account.orders_per_second, account.verify)
+    assert SECRET not in repr(account)
+
+
+@pytest.mark.parametrize(
+    ("said", "rule"),
+    [
+        ("{", "is no JSON: JSONDecodeError"),
+        ([], ": must be a JSON object of accounts"),
+        ({"AB123": {**ACCOUNT, "base_url": "broker"}}, ", account AB123: base_url: "),
+        ({"AB123": {**ACCOUNT, "sid": [SECRET]}}, ", account AB123: sid: "),
+        ({"AB123": {**ACCOUNT, "colour": "red"}}, ", account AB123: colour: "),
+        ({"AB123": {**ACCOUNT, "orders_per_second": -1}}, ", account AB123: orders_per_second: "),
+        ({"AB123": SECRET}, ", account AB123: "),
+    ],
+)
+def test_a_wrong_accounts_file_is_refused_by_account_and_rule_without_its_tokens(tmp_path, said, rule):
+    with pytest.raises(ConfigurationError) as refused:
+        accounts(tmp_path, said)
+    assert rule in str(refused.value)
+    assert SECRET not in str(refused.value)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(ConfigurationError, match=r"nowhere\.json: No such file or directory"):
+        load_accounts(tmp_path / "nowhere.json")
