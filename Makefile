@@ -47,7 +47,7 @@ test: lint ## Every check that a commit must pass
 	$(VENV)/bin/coverage erase
 	$(VENV)/bin/coverage run -m pytest -q tests/unit
 	$(VENV)/bin/coverage report
-	$(VENV)/bin/pytest -q -n 2 --dist loadscope -m "not chaos" tests/property tests/integration tests/fault
+	$(VENV)/bin/pytest -q -n 2 --dist loadscope -m "not chaos" tests/property tests/simulation tests/integration tests/fault
 
 lint: $(STAMP) ## Lock file, the synchronous twin, ruff, types, import contracts
 	$(UV_HERE) lock --check --quiet
