@@ -1,0 +1,117 @@
+"""The orders of one account that wait for their turn."""
+
+import math
+
+import pytest
+
+from neo_cancel.record import Header
+from worker.orders.job import Job
+from worker.orders.waiting import RISK, ROUTINE, WaitingOrders
+
+NOW = 1_000.0
+
+
+def job(number, lane="routine", *, deadline=60.0, watched=False):
+    document = {"ucc": "AB123", "order_number": str(number), "variety": "regular", "lane": lane}
+    made = Job(Header("sending", 1, "w", int(NOW * 1000), False, 0), document | {"deadline_seconds": deadline})
+    made.is_watched = watched
+    return made
+
+
+def waiting(*jobs):
+    orders = WaitingOrders()
+    for one in jobs:
+        orders.push(one)
+    return orders
+
+
+def turns(orders):
+    return [int(orders.pop().order_number) for _ in range(len(orders))]
+
+
+@pytest.mark.parametrize(
+    ("jobs", "order"),
+    [
+        pytest.param([job(1), job(2, "risk")], [2, 1], id="risk first"),
+        pytest.param([job(1), job(2, deadline=9.0)], [2, 1], id="then the earlier deadline"),
+        pytest.param([job(1), job(2), job(3)], [1, 2, 3], id="then the earlier arrival"),
+        pytest.param([job(1, deadline=1.0, watched=True), job(2)], [2, 1], id="a watched order last"),
+        pytest.param([job(1), job(2, "risk", watched=True)], [2, 1], id="a watched risk order before routine"),
+    ],
+)
+def test_whose_turn_it_is(jobs, order):
+    """Lane, deadline, arrival."""
+    assert order == turns(waiting(*jobs))
+
+
+def test_an_order_that_may_not_go_yet_has_no_turn():
+    """It waits aside until its pause is over, and is handed out in the order of the pauses."""
+    orders, late, soon = WaitingOrders(), job(1), job(2)
+    orders.push(late, not_before=NOW + 5)
+    orders.push(soon, not_before=NOW + 2)
+    assert (0, False, False) == (len(orders), bool(orders), orders.is_empty)
+    assert [[], [soon], [late]] == [orders.take_due(NOW + after) for after in (1, 2, 9)]
+    assert orders.is_empty
+
+
+def test_what_is_late_is_taken_out_wherever_it_waits():
+    """At its deadline, in the order of the turns; those aside come after those that may go."""
+    orders = waiting(job(1, deadline=10.0), job(2, "risk", deadline=10.0), job(3))
+    orders.push(aside := job(4, deadline=10.0), not_before=NOW + 30)
+    late = orders.take_late(NOW + 10)
+    assert ["2", "1", "4"] == [one.order_number for one in late]
+    assert aside in late
+    assert [3] == turns(orders)
+
+
+def test_orders_are_taken_out_by_number_and_the_rest_keep_their_turns():
+    """Also those that wait aside."""
+    orders = waiting(*[job(number) for number in range(9, 0, -1)])
+    orders.push(job(10), not_before=NOW + 30)
+    assert {"7", "2", "10"} == {one.order_number for one in orders.take_out({"2", "7", "10", "99"})}
+    assert [9, 8, 6, 5, 4, 3, 1] == turns(orders)
+    assert orders.is_empty
+
+
+def test_everything_can_be_taken_out_and_listed():
+    """Ready or aside."""
+    orders = waiting(job(1))
+    orders.push(job(2), not_before=NOW + 30)
+    listed = orders.everyone
+    assert (listed, True) == (orders.take_all(), orders.is_empty)
+
+
+@pytest.mark.parametrize(
+    ("jobs", "pauses", "expected"),
+    [
+        ([], [], math.inf),
+        ([job(1), job(2, deadline=9.0)], [], NOW + 9),
+        ([job(1)], [NOW + 5, NOW + 3], NOW + 3),
+    ],
+)
+def test_the_clock_is_looked_at_when_something_happens_next(jobs, pauses, expected):
+    """The earliest deadline or end of a pause."""
+    orders = waiting(*jobs)
+    for pause in pauses:
+        orders.push(job(pause), not_before=pause)
+    assert expected == orders.next_time()
+
+
+@pytest.mark.parametrize(
+    ("jobs", "urgency", "alike"),
+    [([job(1), job(2)], ROUTINE, 2), ([job(1), job(2, "risk")], RISK, 1), ([job(1, "risk"), job(2, "risk")], RISK, 2)],
+)
+def test_how_many_turns_are_worth_asking_for(jobs, urgency, alike):
+    """Risk orders alone while one is first."""
+    orders = waiting(*jobs)
+    assert (urgency, alike) == (orders.first_urgency, orders.alike)
+
+
+def test_an_order_that_became_urgent_moves_up():
+    """Once; one that waits aside or not at all is not moved."""
+    urgent, aside = job(3), job(4)
+    orders = waiting(job(1), job(2), urgent)
+    orders.push(aside, not_before=NOW + 30)
+    urgent.lane = aside.lane = "risk"
+    assert [True, False, False, False] == [orders.escalate(one) for one in (urgent, urgent, aside, job(5, "risk"))]
+    assert [3, 1, 2] == turns(orders)
