@@ -7,8 +7,8 @@ import pytest
 from celery import Celery
 
 from config.settings import Settings
+from tests.nodes import running_worker
 from worker.consuming.celery_options import celery_options
-from worker.ops.nodes import running_worker
 
 
 @pytest.mark.parametrize(("asked", "threads"), [(None, 3), (2, 2)])
