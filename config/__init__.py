@@ -1,1 +1,1 @@
-"""How the processes are set up: settings, Celery's options, logging, Flower."""
+"""How a process is set up: its settings, the accounts file, its log."""

@@ -25,7 +25,7 @@ def configure_logging(level: str) -> FilteringBoundLogger:
     root.handlers[:] = [handler]
     root.setLevel(max(number, logging.WARNING))
     logging.getLogger("celery").setLevel(max(number, logging.INFO))
-    # One line for each message received and done says nothing that the orders' own lines do not.
+    # A line for each message received and done would repeat what the orders' own lines hold.
     for name in ("celery.worker.strategy", "celery.app.trace"):
         logging.getLogger(name).setLevel(logging.WARNING)
     structlog.configure(
@@ -44,7 +44,7 @@ def configure_logging(level: str) -> FilteringBoundLogger:
 
 
 def _without_secrets(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """Cover values whose names say that they are secret: nobody logs them on purpose."""
+    """Cover the values of fields with the name of a secret, should one be logged by mistake."""
     for name in event:
         if any(word in name for word in _SECRET_WORDS):
             event[name] = "***"

@@ -14,7 +14,7 @@ LOCAL_REDIS_URL_FILE = Path("var/redis-url")
 
 
 class ConfigurationError(Exception):
-    """A setting is missing or wrong; the message names it and says what to do, without its value if that is a secret."""
+    """A setting is missing or wrong; the message names it and the remedy, without its value if that is a secret."""
 
 
 class Account(BaseModel):
@@ -65,7 +65,9 @@ class Settings(BaseSettings):
     backoff: float = Field(0.1, gt=0, description="the first pause between tries is random between 0 and this")
     backoff_most: float = Field(5.0, gt=0)
 
-    lease: float = Field(2.5, ge=0.5, description="how long the others wait for a worker that says nothing")
+    lease: float = Field(
+        2.5, ge=0.5, description="how long other workers wait for a silent one before they take its orders over"
+    )
     gather: float = Field(0.01, ge=0, description="least time between two writes to the ledger")
     time_to_live: int = Field(7 * 86_400, ge=60, description="how long records are kept")
     shutdown: float = Field(8.0, gt=0, description="how long calls in flight may take to end at shutdown")
@@ -94,32 +96,32 @@ def load_settings() -> Settings:
     try:
         return Settings()  # pyright: ignore[reportCallIssue]
     except ValidationError as error:
-        raise ConfigurationError(_told(error, "NEO_CANCEL_")) from None
+        raise ConfigurationError(_complaints(error, "NEO_CANCEL_")) from None
 
 
 def load_accounts(path: Path) -> dict[str, Account]:
     """Read the accounts file. Raises ConfigurationError naming file, account and rule, never a token."""
     try:
-        said: Any = json.loads(path.read_text())
+        read: Any = json.loads(path.read_text())
     except OSError as error:
         raise ConfigurationError(f"accounts file {path}: {error.strerror}") from None
     except ValueError as error:
         raise ConfigurationError(f"accounts file {path} is no JSON: {type(error).__name__}") from None
-    if not isinstance(said, dict):
+    if not isinstance(read, dict):
         raise ConfigurationError(f"accounts file {path}: must be a JSON object of accounts")
     accounts: dict[str, Account] = {}
-    for ucc, about in said.items():  # pyright: ignore[reportUnknownVariableType]
+    for ucc, about in read.items():  # pyright: ignore[reportUnknownVariableType]
         try:
             accounts[str(ucc)] = Account.model_validate(about)  # pyright: ignore[reportUnknownArgumentType]
         except ValidationError as error:
-            raise ConfigurationError(f"accounts file {path}, account {ucc}: {_told(error, '')}") from None
+            raise ConfigurationError(f"accounts file {path}, account {ucc}: {_complaints(error, '')}") from None
     return accounts
 
 
-def _told(error: ValidationError, prefix: str) -> str:
-    """Say what is wrong without the value: it may be a token."""
-    told = [
+def _complaints(error: ValidationError, prefix: str) -> str:
+    """Name each wrong part and its rule, without the value: it may be a token."""
+    complaints = [
         f"{prefix}{'.'.join(map(str, part['loc'])).upper() if prefix else '.'.join(map(str, part['loc']))}: {part['msg']}"
         for part in error.errors(include_input=False, include_url=False)
     ]
-    return "; ".join(told)
+    return "; ".join(complaints)

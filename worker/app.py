@@ -79,7 +79,7 @@ def _drain(**_: Any) -> None:
 
 
 def _end_at_once(number: int, _: object) -> None:
-    """Take a second signal at its word: nothing is given back, recovery takes over when the lease has run out."""
+    """End at a second signal: nothing is given back, and recovery takes over when the lease has run out."""
     os._exit(128 + number)
 
 

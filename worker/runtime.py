@@ -6,22 +6,16 @@ import sys
 import threading
 from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import Future
-from functools import partial
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import uvloop
 from redis.exceptions import RedisError
 
 from config.settings import Settings
-from neo_cancel.connection import connect_async
 from worker.dispatch.dispatcher import Dispatcher
 from worker.ledger.periodic import every
-from worker.ledger.server import Server
 from worker.observe.events import NotGivenBack, Publish
-from worker.wiring import wire
-
-if TYPE_CHECKING:
-    import redis.asyncio
+from worker.wiring import Parts, wire
 
 __all__ = ["Runtime", "Work"]
 
@@ -39,18 +33,11 @@ Work = Callable[[], Coroutine[Any, Any, dict[str, Any]]]
 class Runtime:
     """Everything that works on orders in this process. Its methods may be called from any thread, once `start` has returned.
 
-    `connect` makes the ledger's client, in the event loop.
+    `wire` makes the collaborators, in the event loop.
     """
 
-    def __init__(
-        self,
-        settings: Settings,
-        publish: Publish,
-        *,
-        connect: "Callable[[Settings, Server], redis.asyncio.Redis] | None" = None,
-    ) -> None:
-        self._settings, self._publish = settings, publish
-        self._connect = connect or _connected
+    def __init__(self, settings: Settings, publish: Publish, *, wire: Callable[..., Parts] = wire) -> None:
+        self._settings, self._publish, self._wire = settings, publish, wire
         self._loop = uvloop.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="orders", daemon=True)
         self._under_way = threading.Event()
@@ -81,7 +68,7 @@ class Runtime:
         Where nothing else is being done, returns when its first cancel is on its way, or after a few milliseconds: what Celery
         does next needs the interpreter for longer than that.
         """
-        is_idle = self._parts.router.queues.are_idle
+        is_idle = self._parts.is_idle
         self._under_way.clear()
         self._expected[message_id] = self._submit(self._work_ahead(message_id, work))
         if is_idle:
@@ -97,7 +84,9 @@ class Runtime:
         self._submit(self._drain())
 
     def close(self) -> None:
-        """End the loop; what is still held is given back first."""
+        """End the loop; what is still held is given back first. A second call does nothing."""
+        if not self._thread.is_alive():
+            return
         left = min(self._stops_at - self._loop.time(), self._settings.shutdown)
         try:
             self._submit(self._tear_down()).result(max(left, 0) + _TEAR_DOWN_SECONDS)
@@ -112,8 +101,7 @@ class Runtime:
     # ------------------------------------------------------------------ in the loop
 
     async def _set_up(self) -> None:
-        connect = partial(self._connect, self._settings)
-        self._parts = wire(self._settings, self._publish, connect, begun=self._under_way.set)
+        self._parts = self._wire(self._settings, self._publish, begun=self._under_way.set)
         for name, seconds, work in self._parts.duties(self._settings):
             self._background.append(asyncio.create_task(every(seconds, work, self._publish, doing=name)))
 
@@ -146,7 +134,3 @@ def _tune_the_interpreter() -> None:
     # Celery's thread asks for the interpreter many times a message, and by default waits 5 ms each time while the loop's
     # is busy: other accounts' messages would wait for a bulk that is under way.
     sys.setswitchinterval(_SWITCH_SECONDS)
-
-
-def _connected(settings: Settings, server: Server) -> "redis.asyncio.Redis":
-    return connect_async(settings.resolved_redis_url, socket_timeout_seconds=2.0, greet=server.greet)

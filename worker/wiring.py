@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from redis.exceptions import RedisError
 
 from config.settings import Settings
+from neo_cancel.connection import connect_async
 from worker.accounts.file import AccountsFile
 from worker.accounts.policies import Policies
 from worker.accounts.rates import Rates
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Parts", "wire"]
 
+_REDIS_SECONDS: Final = 2.0
 _WATCH_SECONDS: Final = 1.0
 _PASS_SECONDS: Final = 0.5
 
@@ -54,6 +56,11 @@ class Parts:
     probation: Probation
     backlogs: Backlogs
     dispatcher: Dispatcher
+
+    @property
+    def is_idle(self) -> bool:
+        """No call is in flight."""
+        return self.router.queues.are_idle
 
     def duties(self, settings: Settings) -> Sequence[tuple[str, float, Callable[[], Awaitable[object]]]]:
         """Name what must be done again and again, and every how many seconds."""
@@ -88,21 +95,25 @@ class _Base:
     policies: Policies
 
 
+def _connected(settings: Settings, server: Server) -> "redis.asyncio.Redis":
+    return connect_async(settings.resolved_redis_url, socket_timeout_seconds=_REDIS_SECONDS, greet=server.greet)
+
+
 def wire(
     settings: Settings,
     publish: Publish,
-    connect: "Callable[[Server], redis.asyncio.Redis]",
     *,
     begun: Callable[[], None],
+    connect: "Callable[[Settings, Server], redis.asyncio.Redis]" = _connected,
 ) -> Parts:
     """Wire the collaborators: an order goes from the dispatcher to the router to the ledger, and its end comes back once.
 
-    `connect` makes the ledger's client, which greets each new connection through the Server; `begun`: see Dispatcher.
+    `begun`: see Dispatcher. `connect` makes the ledger's client, which greets each new connection through the Server.
     """
     file, client, server = AccountsFile(settings.accounts_file, publish), _client(settings), Server()
     rates, policies = Rates(file, settings.orders_per_second), Policies(file, _policy(settings))
     base = _Base(settings, publish, rates, policies)
-    ledger = _ledger(base, LedgerClient(connect(server), server, publish), lambda: in_hand)
+    ledger = _ledger(base, LedgerClient(connect(settings, server), server, publish), lambda: in_hand)
     router = _router(base, ledger, Gateway(client, FileSessions(file)))
     capacity = Capacity(settings.account_orders_at_once, rates.of, router.queues.waiting)
     probation = Probation(ledger.claims, router.take)

@@ -1,6 +1,9 @@
 """The dispatcher and what is around it, between a ledger and an orders room in memory."""
 
 import asyncio
+import gc
+import sys
+from contextlib import contextmanager
 
 from neo_cancel.order import CancelOrder
 from neo_cancel.record import Header, Status
@@ -34,6 +37,18 @@ def chunk(count=1, *, lane="routine", ucc=UCC, first=1, refusals=()):
     numbers = range(first, first + count)
     orders = tuple(CancelOrder(ucc=ucc, order_number=f"{number:015d}", lane=lane) for number in numbers)
     return Chunk(ucc, lane, orders, tuple(refusals))
+
+
+@contextmanager
+def untuned():
+    """Take back what a runtime tunes for the whole process."""
+    switch, threshold = sys.getswitchinterval(), gc.get_threshold()
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(switch)
+        gc.set_threshold(*threshold)
+        gc.unfreeze()
 
 
 async def settle():

@@ -1,4 +1,4 @@
-"""The accounts file: what it said when it was last read, and whether it has changed since."""
+"""The accounts file: what it held when it was last read, and whether it has changed since."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path

@@ -24,7 +24,7 @@ class Message:
 
 
 def read(message: object, kinds: Mapping[str, Kind[Any]] = KINDS) -> Message | str:
-    """Read a message. A string says what is wrong with it, in the words of the wire, for its sender."""
+    """Read a message. A string names what is wrong with it, in the words of the wire, for its sender."""
     try:
         return _read(message, kinds)
     except RecursionError:

@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Kind(Generic[T]):
-    """One kind of message: who reads its argument, and what works on it.
+    """One kind of message: its name, its reader, and the work on it.
 
     `task` is Celery's name of the task, as it stands in the message's headers. `read` makes a checked value of the argument,
     or raises InvalidOrderError, which makes the message a dead letter. `work` works on that value in the runtime's event

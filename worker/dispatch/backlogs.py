@@ -17,7 +17,8 @@ _ADOPTED_AT_ONCE: Final = 100
 class Backlogs:
     """The backlogs that this worker works off, one task each. A backlog goes by the name of its key.
 
-    `look_seconds` is the longest pause between two looks at a backlog: a look also says that it is in living hands.
+    `look_seconds` is the longest pause between two looks at a backlog: a look also tells other workers that
+    one works on it.
     `lanes` are those whose orphaned backlogs are adopted; with none nothing is.
     """
 

@@ -1,4 +1,4 @@
-"""How many orders of an account a worker takes into its hands. The rest waits in the ledger, where no death can reach it."""
+"""How many orders of an account a worker takes at once. The others wait in the ledger, out of reach of a worker's death."""
 
 import asyncio
 import contextlib
@@ -33,7 +33,7 @@ class Capacity:
         self._left: dict[tuple[str, str], asyncio.Event] = {}
 
     def free(self, lane: str, ucc: str) -> int:
-        """Say how many more orders should be taken."""
+        """Count how many more orders the worker should take."""
         place = lane, ucc
         free = self._most - self._held[place] - self._coming[place]
         if (soon := self._soon(lane, ucc)) is not None:
@@ -42,7 +42,7 @@ class Capacity:
 
     @contextmanager
     def coming(self, lane: str, ucc: str, count: int) -> Generator[None]:
-        """Keep room for orders that are being claimed: other messages of the account come meanwhile."""
+        """Keep capacity for orders that are being claimed: other messages of the account come meanwhile."""
         self._coming[lane, ucc] += count
         try:
             yield
@@ -50,24 +50,24 @@ class Capacity:
             self._coming[lane, ucc] -= count
 
     def enter(self, lane: str, ucc: str) -> None:
-        """Count an order."""
+        """Count an order that has begun."""
         self._held[lane, ucc] += 1
 
     def leave(self, lane: str, ucc: str) -> None:
-        """Count it no more; it must leave the lane that it entered."""
+        """Count an order no more; it leaves by the lane that it entered by."""
         self._held[lane, ucc] -= 1
         if (left := self._left.get((lane, ucc))) is not None:
             left.set()
 
     async def wait(self, lane: str, ucc: str, seconds: float) -> None:
-        """Wait until it is worth taking more, at most so many seconds."""
+        """Wait until there is capacity enough to take more, at most so many seconds."""
         loop = asyncio.get_running_loop()
         left = self._left.setdefault((lane, ucc), asyncio.Event())
         soon = self._soon(lane, ucc)
         worth = CHUNK_SIZE if soon is None else soon // 2
         ends_at = loop.time() + seconds
         while (remaining := ends_at - loop.time()) > 0 and (missing := worth - self.free(lane, ucc)) > 0:
-            if soon is not None:  # turns come with time, and nobody tells
+            if soon is not None:  # turns come with time: no call of `leave` announces them
                 remaining = min(remaining, max(_LEAST_PAUSE_SECONDS, missing / self._rate_of(ucc)))
             left.clear()
             with contextlib.suppress(TimeoutError):

@@ -53,7 +53,7 @@ class Dispatcher:
         self._backlogs.lanes, self._threads.count = sorted(lanes), threads
 
     async def work(self, chunk: Chunk) -> dict[str, Any]:
-        """Work on a message until its orders have ended, are in other hands, or its thread is needed; answer counts."""
+        """Work on a message until its orders have ended, another worker has them, or its thread is needed; answer counts."""
         await self._refuse(chunk.refusals)
         if not chunk.orders:
             self._backlogs.work_off(backlog_key(chunk.lane, chunk.ucc))

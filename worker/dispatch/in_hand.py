@@ -1,4 +1,4 @@
-"""The orders in this process's hands: handed to the orders room, counted, and let go when their record is written."""
+"""The orders that have begun in this process and have not ended: counted, and let go when their record is written."""
 
 from collections.abc import Callable, Iterable
 
