@@ -198,4 +198,4 @@ def _router(base: _Base, ledger: LedgerRoom, gateway: Gateway) -> Router:
 
 
 def _day_is_over(ledger: LedgerRoom, job: Job) -> bool:
-    return is_day_over(job.enqueued_ms / 1000, ledger.client.now())
+    return is_day_over(job.accepted_at, ledger.client.now())

@@ -13,6 +13,7 @@ __all__ = [
     "batch_key",
     "named_key",
     "order_key",
+    "place_of_backlog",
     "queued_key",
 ]
 
@@ -53,3 +54,9 @@ def queued_key(lane: str) -> str:
 def backlog_key(lane: str, ucc: str) -> str:
     """Name an account's backlog in a lane."""
     return f"nc:backlog:{lane}:{ucc}"
+
+
+def place_of_backlog(key: str) -> tuple[str, str]:
+    """Answer the lane and the account of a backlog's key."""
+    _, _, lane, ucc = key.split(":")
+    return lane, ucc

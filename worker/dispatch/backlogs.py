@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final
 
+from neo_cancel.keys import place_of_backlog
 from worker.dispatch.capacity import Capacity
 from worker.dispatch.in_hand import InHand
 from worker.dispatch.ports import BacklogClaims
@@ -56,7 +57,7 @@ class Backlogs:
             del self._tasks[backlog]
 
     async def _draw_all(self, backlog: str) -> None:
-        lane, ucc = backlog.split(":")[-2:]
+        lane, ucc = place_of_backlog(backlog)
         while not self._in_hand.is_draining:
             self._filled.discard(backlog)
             if await self._draw(backlog, lane, ucc):

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable
 
-from neo_cancel.order import Lane
 from worker.dispatch.capacity import Capacity
 from worker.dispatch.group import Group
 from worker.dispatch.ports import Orders
@@ -51,7 +50,7 @@ class InHand:
     def escalate(self, job: Job) -> None:
         """Make an order a risk order, for good. For one that is a risk order this does nothing."""
         if not job.is_risk:
-            job.lane = job.document["lane"] = Lane.RISK.value
+            job.escalate()
             self._orders.escalate(job)
 
     def ended(self, job: Job) -> None:

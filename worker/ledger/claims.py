@@ -10,7 +10,7 @@ from neo_cancel.order import CancelOrder, Lane
 from neo_cancel.record import Status
 from worker.ledger.client import LedgerClient
 from worker.ledger.held import Held
-from worker.ledger.keys import BACKLOGS, TAKEN_SECONDS, backlog_key, taken_key
+from worker.ledger.keys import BACKLOGS, TAKEN_SECONDS, place_of_backlog, taken_key
 from worker.ledger.lease import Lease
 from worker.ledger.records import WRITE_AT_MOST, Records
 from worker.ledger.requeuer import Requeuer
@@ -73,7 +73,7 @@ class Claims:
         left, *values = await self._lease.take(
             lambda worker: draw_call(worker, backlog, at_most=at_most, attended_ms=self._attended_ms)
         )
-        lane = Lane.RISK if backlog.startswith(backlog_key(Lane.RISK, "")) else Lane.ROUTINE
+        lane, _ = place_of_backlog(backlog)
         return left, [self._take(Job.decode(value), lane) for value in values]
 
     async def claim_watched(self, at_most: int) -> list[Job]:
@@ -133,7 +133,7 @@ class Claims:
             # The server may have lost the note that a cancel was sent.
             job.doubt()
         if lane == Lane.RISK:
-            job.lane = job.document["lane"] = Lane.RISK.value
+            job.escalate()
         self._held.add(job)
         self._has_suspects = True
         return job

@@ -39,6 +39,7 @@ from neo_cancel.keys import (
     backlog_key,
     named_key,
     order_key,
+    place_of_backlog,
     queued_key,
 )
 from neo_cancel.order import Lane
@@ -68,6 +69,7 @@ __all__ = [
     "next_read_key",
     "order_key",
     "pace_key",
+    "place_of_backlog",
     "queued_key",
     "risk_waits_key",
     "slow_key",

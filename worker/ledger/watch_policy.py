@@ -22,6 +22,6 @@ class WatchPolicy:
 
     def next_look_ms(self, job: Job, now: float) -> int | None:
         """Milliseconds since the epoch; None where the order is not looked at any more. `now` is in seconds."""
-        if not self.is_watched(job.ucc, job.status) or is_day_over(job.enqueued_ms / 1000, now):
+        if not self.is_watched(job.ucc, job.status) or is_day_over(job.accepted_at, now):
             return None
         return int((now + self.interval_seconds) * 1000)

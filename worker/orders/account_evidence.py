@@ -206,9 +206,7 @@ class AccountEvidence:
             self.dead.learn(page.rows, page.dead, began_at)
         for waiter in waiters:
             if waiter.job:
-                self._answer(
-                    waiter, LookResult(find(page, waiter.job.order_number, waiter.job.day_began_at), "book", began_at)
-                )
+                self._answer(waiter, waiter.job.find_on(page, began_at))
         if page is not None and page.rows is not None:
             self._share(page, began_at)
 
@@ -216,7 +214,7 @@ class AccountEvidence:
         """Tell the orders that wait for a later look, or for one that is under way, that they are dead."""
         for waiter in self._open():
             if waiter.job and waiter.job.order_number in page.dead:
-                found = find(page, waiter.job.order_number, waiter.job.day_began_at)
-                if isinstance(found, Row):
-                    self._answer(waiter, LookResult(found, "book", began_at))
+                result = waiter.job.find_on(page, began_at)
+                if isinstance(result.finding, Row):
+                    self._answer(waiter, result)
         self._shared.on_page(self._ucc, page, began_at, [waiter.job for waiter in self._open() if waiter.job])

@@ -6,8 +6,9 @@ import orjson
 
 from neo_cancel.order import Lane
 from neo_cancel.record import FINAL, Header, Status, split
-from worker.kotak.order_book import Row
+from worker.kotak.order_book import BookPage, Row
 from worker.orders.course import Course
+from worker.orders.finding import LookResult, find
 from worker.orders.trading_day import trading_day_begin
 
 __all__ = ["Job"]
@@ -56,7 +57,7 @@ class Job:
         self.lane: str = document["lane"]
         self.attempts: int = document.get("attempts", 0)
         self.first_sent_at: float | None = document.get("first_sent_at")
-        self.deadline_at: float = header.enqueued_ms / 1000 + document["deadline_seconds"]
+        self.deadline_at: float = self.accepted_at + document["deadline_seconds"]
         if self.maybe_sent:
             self.doubt()
 
@@ -72,9 +73,14 @@ class Job:
         return f"{self.ucc}:{self.order_number}"
 
     @property
+    def accepted_at(self) -> float:
+        """When its cancel was asked for, in seconds since the epoch."""
+        return self.enqueued_ms / 1000
+
+    @property
     def day_began_at(self) -> float:
         """When its trading day began, in seconds since the epoch."""
-        return trading_day_begin(self.enqueued_ms / 1000)
+        return trading_day_begin(self.accepted_at)
 
     @property
     def is_risk(self) -> bool:
@@ -88,7 +94,15 @@ class Job:
         """
         self.maybe_sent = True
         if self.first_sent_at is None:
-            self.first_sent_at = self.enqueued_ms / 1000
+            self.first_sent_at = self.accepted_at
+
+    def escalate(self) -> None:
+        """Make it a risk order, for good. For one that is a risk order this does nothing."""
+        self.lane = self.document["lane"] = Lane.RISK.value
+
+    def find_on(self, page: BookPage | None, began_at: float) -> LookResult:
+        """Answer what a read of the book shows of it, which began then by the ledger's clock; see find."""
+        return LookResult(find(page, self.order_number, self.day_began_at), "book", began_at)
 
     def update(self, **facts: Any) -> None:
         """Put facts into the document; None and False are left out, as the ledger's defaults."""

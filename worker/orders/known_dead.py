@@ -1,17 +1,13 @@
 """The dead orders of an account that the book has shown today: no cancel need be sent for them."""
 
 from collections.abc import Collection, Mapping
-from typing import Final
 
 from worker.kotak.order_book import Row
-from worker.orders.finding import LookResult
+from worker.orders.finding import LookResult, is_of_day
 from worker.orders.job import Job
-from worker.orders.trading_day import trading_day_begin
+from worker.orders.trading_day import day_in_india, trading_day_begin
 
 __all__ = ["KnownDead"]
-
-_DAY_SECONDS: Final = 86_400
-_IST_SECONDS: Final = 19_800
 
 
 class KnownDead:
@@ -28,7 +24,7 @@ class KnownDead:
         for number in dead:
             if number in self._found or (row := rows[number]).state.is_alive:
                 continue
-            if row.changed_at is None or row.changed_at >= day_began_at:
+            if is_of_day(row, day_began_at):
                 self._found[number] = LookResult(row, "book", began_at)
 
     def get(self, job: Job, now: float) -> LookResult | None:
@@ -37,11 +33,10 @@ class KnownDead:
         result = self._found.get(job.order_number)
         if result is None or not isinstance(result.finding, Row):
             return None
-        changed_at = result.finding.changed_at
-        return result if changed_at is None or changed_at >= job.day_began_at else None
+        return result if is_of_day(result.finding, job.day_began_at) else None
 
     def _turn(self, now: float) -> None:
-        day = int((now + _IST_SECONDS) // _DAY_SECONDS)
+        day = day_in_india(now)
         if day != self._day:
             self._found.clear()
             self._day = day

@@ -78,7 +78,7 @@ class OrderMachine:
         if isinstance(step, Finish):
             return _kept_if_watched(job, step)
         if course.is_last_look:
-            return _kept_if_watched(job, at_deadline(course.case, window=course.policy.window))
+            return _at_deadline(job, course)
         may_send = course.sends_left > 0 and (job.is_watched or job.attempts < MOST_SENDS)
         if isinstance(step, Send) and may_send:
             course.sends_left -= 1
@@ -94,7 +94,7 @@ class OrderMachine:
         if is_unseen and course.policy.verify and not course.is_last_look:
             course.is_last_look = True
             return Look(until=now + course.policy.last_look, thorough=_is_thorough(course.case))
-        return _kept_if_watched(job, at_deadline(course.case, window=course.policy.window))
+        return _at_deadline(job, course)
 
     def remember(self, job: Job, now: float) -> None:
         """Note that an order is sent; from here on it has a memory of what pages show."""
@@ -140,20 +140,17 @@ class OrderMachine:
 
     def _course_of(self, job: Job) -> Course:
         if job.course is None:
-            # A worker that died without a word may have sent at any time since the order was accepted, not before.
-            accepted_at = job.enqueued_ms / 1000
-            since = job.first_sent_at or (accepted_at if job.maybe_sent else None)
             case = Case(
                 job.variety,
-                accepted_at=accepted_at,
+                accepted_at=job.accepted_at,
                 unsure=job.maybe_sent,
-                first_sent_at=since,
+                first_sent_at=job.first_sent_at,
                 was_seen="seen_at" in job.document,
             )
             if job.is_watched and is_refusal(job.document.get("code")):
                 # Of what was refused for good, a row that is young enough proves that it works.
                 case.last = Action.REFUSED
-                case.last_at = case.proof_from = job.document.get("answered_at", accepted_at)
+                case.last_at = case.proof_from = job.document.get("answered_at", job.accepted_at)
             job.course = Course(case, self._policy_of(job.ucc))
         return job.course
 
@@ -208,6 +205,10 @@ def _kept_if_watched(job: Job, end: Finish) -> Finish:
     is_proof = end.status is Status.REFUSED and end.verified
     is_news = (is_proof or end.status is Status.UNKNOWN) and job.status is not end.status
     return end if is_news else Finish(None)
+
+
+def _at_deadline(job: Job, course: Course) -> Finish:
+    return _kept_if_watched(job, at_deadline(course.case, window=course.policy.window))
 
 
 def _is_thorough(case: Case) -> bool:

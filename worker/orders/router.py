@@ -12,7 +12,7 @@ from worker.orders.account_evidence import ReadingPolicy
 from worker.orders.account_queue import QueuePolicy
 from worker.orders.backoff import Draw
 from worker.orders.evidence import Evidence
-from worker.orders.finding import LookResult, find
+from worker.orders.finding import LookResult
 from worker.orders.job import Job
 from worker.orders.machine import OrderMachine
 from worker.orders.policy import CancelPolicy
@@ -153,13 +153,11 @@ class Router:
     def _page_came(self, ucc: str, page: BookPage, began_at: float, looking: Sequence[Job]) -> None:
         """Let every order of an account know what a page shows; those that it shows dead end, wherever they are."""
         for job in self.queues.take_out(ucc, page.dead) if page.dead else ():
-            result = LookResult(find(page, job.order_number, job.day_began_at), "book", began_at)
-            self._put(job, self._machine.see(job, result, self._clock()) or Send())
+            self._put(job, self._machine.see(job, job.find_on(page, began_at), self._clock()) or Send())
         # In flight, the reply is waited for, and counts for whose cancel it was.
         in_flight = [job for job in self._in_flight.values() if job.ucc == ucc]
         for job in (*looking, *in_flight, *self.queues.orders(ucc)):
-            found = find(page, job.order_number, job.day_began_at)
-            self._machine.glimpse(job, LookResult(found, "book", began_at))
+            self._machine.glimpse(job, job.find_on(page, began_at))
 
     def _time_up(self, job: Job) -> None:
         self._step(job, lambda: self._machine.time_up(job, self._clock()))

@@ -2,11 +2,16 @@
 
 from typing import Final
 
-__all__ = ["is_day_over", "trading_day_begin", "trading_day_end"]
+__all__ = ["day_in_india", "is_day_over", "trading_day_begin", "trading_day_end"]
 
 _DAY_SECONDS: Final = 86_400
 _IST_SECONDS: Final = 19_800
 _EVENING_SECONDS: Final = 8 * 3600
+
+
+def day_in_india(at: float) -> int:
+    """Count the days in India from 1 January 1970 to a time in seconds since the epoch."""
+    return int((at + _IST_SECONDS) // _DAY_SECONDS)
 
 
 def trading_day_end(accepted_at: float) -> float:
@@ -15,8 +20,7 @@ def trading_day_end(accepted_at: float) -> float:
     A cancel asked for after 16:00 IST is mostly for an after-market order, which works on the next day. Times are seconds
     since the epoch.
     """
-    local = accepted_at + _IST_SECONDS + _EVENING_SECONDS
-    return (local // _DAY_SECONDS + 1) * _DAY_SECONDS - _IST_SECONDS
+    return _midnight(day_in_india(accepted_at + _EVENING_SECONDS) + 1)
 
 
 def trading_day_begin(accepted_at: float) -> float:
@@ -25,10 +29,13 @@ def trading_day_begin(accepted_at: float) -> float:
     Then the after-market orders of that day begin. A row that changed earlier is another order's, because numbers are given
     out again. Late on a day, in the evening market, all of that day counts.
     """
-    midnight = (accepted_at + _IST_SECONDS) // _DAY_SECONDS * _DAY_SECONDS - _IST_SECONDS
-    return midnight - _EVENING_SECONDS
+    return _midnight(day_in_india(accepted_at)) - _EVENING_SECONDS
 
 
 def is_day_over(accepted_at: float, now: float) -> bool:
     """Say whether the order need not be looked at any more; times as in trading_day_end."""
     return now > trading_day_end(accepted_at)
+
+
+def _midnight(day: int) -> float:
+    return float(day * _DAY_SECONDS - _IST_SECONDS)
