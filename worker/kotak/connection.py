@@ -31,15 +31,20 @@ class Connection(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
 
     @property
-    def is_reusable(self) -> bool:
-        """The last reply was whole, and it is not so long ago that the other side may be closing.
-
-        Bytes without a request, or the end of the stream, may lie in the socket unread: the next request would take a surplus
-        reply for its own.
-        """
-        if self._is_spoilt or self._transport.is_closing() or self._has_unread_bytes():
+    def is_worth_keeping(self) -> bool:
+        """The last reply was whole, and it is not so long ago that the other side may be closing."""
+        if self._is_spoilt or self._transport.is_closing():
             return False
         return self._loop.time() - self._heard_at < _KEPT_SECONDS
+
+    @property
+    def is_reusable(self) -> bool:
+        """It is worth keeping, and a request may be sent on it now.
+
+        Bytes without a request, or the end of the stream, may lie in the socket unread: the next request would take a surplus
+        reply for its own. Asking the socket costs a system call.
+        """
+        return self.is_worth_keeping and not self._has_unread_bytes()
 
     def _has_unread_bytes(self) -> bool:
         poll = select.poll()

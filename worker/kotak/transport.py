@@ -94,12 +94,12 @@ class BrokerTransport(httpx.AsyncBaseTransport):
         return None
 
     def _put_back(self, ready: Prepared, connection: "Connection") -> None:
-        if not connection.is_reusable:
+        if not connection.is_worth_keeping:
             connection.abort()
             return
         idle = self._idle.setdefault((ready.scheme, ready.host, ready.port), deque())
         idle.append(connection)
-        while not idle[0].is_reusable:
+        while not idle[0].is_worth_keeping:
             idle.popleft().abort()
 
     async def _connect(self, ready: Prepared, seconds: float | None) -> Connection:

@@ -109,8 +109,8 @@ class WaitingOrders:
         return False
 
     def _take(self, is_wanted: Callable[[Job], bool]) -> list[Job]:
-        taken = [job for *_, job in sorted(self._ready) if is_wanted(job)]
-        taken += [job for *_, job in sorted(self._delayed) if is_wanted(job)]
+        taken = [job for *_, job in sorted(entry for entry in self._ready if is_wanted(entry[-1]))]
+        taken += [job for *_, job in sorted(entry for entry in self._delayed if is_wanted(entry[-1]))]
         if taken:
             gone = set(map(id, taken))
             self._ready = [entry for entry in self._ready if id(entry[-1]) not in gone]
