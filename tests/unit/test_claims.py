@@ -1,6 +1,5 @@
 """Claims on a stand-in for Redis that runs the same Lua: what is taken, what waits, what is given back."""
 
-import fakeredis
 import pytest
 
 from neo_cancel import Status
@@ -21,17 +20,6 @@ from worker.ledger.steps import NOTHING
 from worker.observe.events import LeaseLost
 
 BACKLOG = backlog_key("routine", UCC)
-
-
-@pytest.fixture
-async def redis():
-    async with fakeredis.FakeAsyncRedis() as client:
-        yield client
-
-
-@pytest.fixture
-def worker(redis):
-    return Worker(redis)
 
 
 @pytest.fixture

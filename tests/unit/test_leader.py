@@ -1,17 +1,10 @@
 """A leader's tick: one of all workers does a job, once a period; each job has a lock of its own."""
 
-import fakeredis
 import pytest
 
 from tests.unit.ledger_fakes import Worker
 from worker.ledger.keys import leader_key
 from worker.ledger.leader import LeaderJob
-
-
-@pytest.fixture
-async def redis():
-    async with fakeredis.FakeAsyncRedis() as client:
-        yield client
 
 
 class Work:

@@ -1,6 +1,5 @@
 """The way to the ledger: scripts that the server forgot, a server that is away, errors that no patience mends."""
 
-import fakeredis
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, OutOfMemoryError, ResponseError
@@ -10,12 +9,6 @@ from worker.ledger.keys import COUNTERS, DEAD_LETTERS
 from worker.ledger.server import Server
 from worker.ledger.steps import pace_call, slow_call
 from worker.observe.events import LedgerAway
-
-
-@pytest.fixture
-async def redis():
-    async with fakeredis.FakeAsyncRedis() as client:
-        yield client
 
 
 @pytest.fixture

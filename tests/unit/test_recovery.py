@@ -1,18 +1,11 @@
 """A recovery pass: dead workers' orders, lost messages, and none before the ledger is steady."""
 
-import fakeredis
 import pytest
 
 from neo_cancel import Status
 from tests.unit.ledger_fakes import Worker, name, order
 from worker.ledger.keys import COUNTERS, WORKERS, held_key
 from worker.observe.events import Recovered
-
-
-@pytest.fixture
-async def redis():
-    async with fakeredis.FakeAsyncRedis() as client:
-        yield client
 
 
 @pytest.fixture

@@ -2,25 +2,13 @@
 
 import json
 
-import fakeredis
 import pytest
 
 from neo_cancel import Status
-from tests.unit.ledger_fakes import Worker, name, number, order
+from tests.unit.ledger_fakes import name, number, order
 from worker.ledger.keys import DEAD_LETTERS, ROUTINE_QUEUED, WATCH, held_key, named_key
 from worker.ledger.requeuer import NO_OWNER, Requeuer
 from worker.observe.events import PoisonRemoved, Refused
-
-
-@pytest.fixture
-async def redis():
-    async with fakeredis.FakeAsyncRedis() as client:
-        yield client
-
-
-@pytest.fixture
-def worker(redis):
-    return Worker(redis)
 
 
 @pytest.fixture

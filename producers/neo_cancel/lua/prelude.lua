@@ -52,6 +52,26 @@ local function mark_suspects(taken, names)
   end
 end
 
+-- Let orders wait in no queue any more.
+local function leave_queues(risk_queued, routine_queued, names)
+  redis.call('ZREM', risk_queued, unpack(names))
+  redis.call('ZREM', routine_queued, unpack(names))
+end
+
+-- Put claimed orders into a worker's hands. One that was asked for again with more urgency waits in a queue and in a backlog.
+local function take_up(held, taken, risk_queued, routine_queued, names, suspects)
+  if #names > 0 then
+    redis.call('SADD', held, unpack(names))
+    leave_queues(risk_queued, routine_queued, names)
+  end
+  mark_suspects(taken, suspects)
+end
+
+-- Which share of its rate an account may use: a tenth more every second since the broker complained, 1 without a complaint.
+local function share_of_rate(factor, since, now)
+  return factor and math.min(1, factor + (now - since) / 10000000) or 1
+end
+
 -- Tell the worker that holds an order that it became urgent.
 local function escalate(urgent, name)
   redis.call('RPUSH', urgent, name)

@@ -48,15 +48,9 @@ for i, value in ipairs(redis.call('MGET', unpack(KEYS, 8))) do
     end
   end
 end
-if #names > 0 then
-  redis.call('ZREM', risk_queued, unpack(names))
-  redis.call('ZREM', routine_queued, unpack(names))
-  redis.call('SADD', held, unpack(names))
-end
-mark_suspects(taken, suspects)
+take_up(held, taken, risk_queued, routine_queued, names, suspects)
 if #deferred > 0 then
-  redis.call('ZREM', risk_queued, unpack(deferred))
-  redis.call('ZREM', routine_queued, unpack(deferred))
+  leave_queues(risk_queued, routine_queued, deferred)
   -- An order that a worker had in its hands before has waited: it goes in front of those that none had, unless two deaths point at it.
   if #fresh > 0 then redis.call('RPUSH', backlog, unpack(fresh)) end
   if #returned > 0 then redis.call('LPUSH', backlog, unpack(returned)) end

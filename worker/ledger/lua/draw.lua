@@ -27,13 +27,7 @@ for _, name in ipairs(tonumber(at_most) > 0 and redis.call('LPOP', backlog, at_m
     if not is_doubted(string.match(rest, '^%d+ %d (%d+) ')) then suspects[#suspects + 1] = name end
   end
 end
-if #names > 0 then
-  redis.call('SADD', held, unpack(names))
-  -- Asked for again with more urgency, an order waits in a queue and in a backlog.
-  redis.call('ZREM', risk_queued, unpack(names))
-  redis.call('ZREM', routine_queued, unpack(names))
-end
-mark_suspects(taken, suspects)
+take_up(held, taken, risk_queued, routine_queued, names, suspects)
 answers[1] = redis.call('LLEN', backlog)
 if answers[1] > 0 then
   redis.call('ZADD', backlogs, now_ms() + ARGV[3], backlog)

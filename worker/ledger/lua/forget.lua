@@ -9,8 +9,7 @@ for i = 2, #ARGV do
   local name = ARGV[i]
   if redis.call('EXISTS', ARGV[1] .. name) == 0 then
     redis.call('SREM', held, name)
-    redis.call('ZREM', risk_queued, name)
-    redis.call('ZREM', routine_queued, name)
+    leave_queues(risk_queued, routine_queued, {name})
   end
 end
 return true

@@ -14,12 +14,9 @@
 local sends, risk_waits, slow = unpack(KEYS)
 local wanted, is_risk = tonumber(ARGV[1]), ARGV[3] == 'risk'
 local now = now_us()
-local rate = tonumber(ARGV[2])
+-- Multiplicative decrease when the broker complained, additive increase since.
 local factor, since = unpack(redis.call('HMGET', slow, 'factor', 'since'))
-if factor then
-  -- Multiplicative decrease when the broker complained, additive increase since: a tenth of the rate every second.
-  rate = rate * math.min(1, factor + (now - since) / 10000000)
-end
+local rate = tonumber(ARGV[2]) * share_of_rate(factor, since, now)
 local most = math.max(1, math.floor(rate))
 local window = most / rate * 1030000
 local interval = 1030000 / rate

@@ -39,8 +39,7 @@ for i, value in ipairs(redis.call('MGET', unpack(KEYS, 6))) do
     end
     -- Its place in a queue or on the watch list outlives a claim only where the server lost the claim itself.
     if is_forgotten then
-      redis.call('ZREM', risk_queued, name)
-      redis.call('ZREM', routine_queued, name)
+      leave_queues(risk_queued, routine_queued, {name})
       redis.call('ZREM', watch_list, name)
     end
     if look ~= '' then
