@@ -27,8 +27,10 @@ from worker.kotak.transport import BrokerTransport
 from worker.ledger.assembly import LedgerCallbacks, LedgerOptions, LedgerRoom
 from worker.ledger.client import LedgerClient
 from worker.ledger.leader import LeaderJob
-from worker.ledger.rate import SharedRateLimiter, SharedReadBudget
+from worker.ledger.rate import SharedRateLimiter
+from worker.ledger.read_budget import SharedReadBudget
 from worker.ledger.server import Server
+from worker.ledger.steps import read_call
 from worker.observe.events import Publish, Superseded
 from worker.orders.account_queue import QueuePolicy
 from worker.orders.job import Job
@@ -179,10 +181,15 @@ def _ledger(base: _Base, client: LedgerClient, in_hand: Callable[[], InHand]) ->
 
 def _router(base: _Base, ledger: LedgerRoom, gateway: Gateway) -> Router:
     settings, publish = base.settings, base.publish
+
+    async def reserve_read(ucc: str) -> float:
+        wait_us: int = await ledger.client.call(read_call(ucc, reads_per_second=settings.reads_per_second))
+        return wait_us / 1e6
+
     world = World(
         broker=gateway,
         rate_limiter=SharedRateLimiter(ledger.client, base.rates.of, publish),
-        read_budget=SharedReadBudget(ledger.client, settings.reads_per_second),
+        read_budget=SharedReadBudget(reserve_read),
         ledger=ledger,
         clock=ledger.client.now,
         draw=random.uniform,

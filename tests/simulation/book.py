@@ -14,6 +14,7 @@ __all__ = ["Page", "serve", "serve_one"]
 _JSON: Final = (("content-type", "application/json"),)
 _NO_DATA: Final = (b'{"stat":"Not_Ok","errMsg":"No Data","stCode":5203}', b'{"stat":"Ok","data":[]}')
 _FAILED: Final = ((502, b"<html>502</html>"), (500, b"{}"), (200, b""), (404, b"<html>no such page</html>"))
+_YESTERDAYS: Final = ", yesterday's"
 _SPOILED: Final = (b'{"nOrdNo":null,"ordSt":"open"}', b'{"nOrdNo":"1"}', b'"row"')
 
 
@@ -22,14 +23,19 @@ class Page:
     """An answer to a read. `shown`: the newest version of each order in it, None for a row of yesterday only.
 
     `is_readable`: it has rows. `is_whole`: the whole book, each row readable, so that an order which is not shown is missing.
-    `beside`: the other row of an order, by its place in `shown`.
+    `is_timeless`: its rows do not say when they changed. `beside`: the other row of an order, by its place in `shown`.
     """
 
     answer: Answer
     shown: list[tuple[Order, Version | None]] = field(default_factory=list)
     is_readable: bool = False
     is_whole: bool = False
+    is_timeless: bool = False
     beside: dict[int, str] = field(default_factory=dict)
+
+    def is_ambiguous(self, at: int) -> bool:
+        """Tell a row without time beside one of yesterday's order: which of the two is today's cannot be known."""
+        return self.is_timeless and self.beside.get(at) == _YESTERDAYS
 
     def text(self, numbers: frozenset[str] | None) -> str:
         """Render the rows of these orders, None for all."""
@@ -72,7 +78,14 @@ def serve(orders: list[Order], others: bytes, habits: Habits, dice: Dice, now: f
     body = b'{"stat":"Ok","data":[' + b",".join(rows) + b"]}"
     if dice.chance(habits.cut):
         return _page(body[: dice.whole(1, len(body) - 1)])
-    return Page(Answer(Meaning.OK, "", 200, _JSON, body), shown, is_readable=True, is_whole=is_whole, beside=beside)
+    return Page(
+        Answer(Meaning.OK, "", 200, _JSON, body),
+        shown,
+        is_readable=True,
+        is_whole=is_whole,
+        is_timeless=timeless,
+        beside=beside,
+    )
 
 
 def serve_one(order: Order, habits: Habits, dice: Dice, now: float) -> Page:
@@ -90,6 +103,7 @@ def serve_one(order: Order, habits: Habits, dice: Dice, now: float) -> Page:
         Answer(Meaning.OK, "", 200, _JSON, body),
         [(order, version)],
         is_readable=True,
+        is_timeless=timeless,
         beside={0: other} if other else {},
     )
 
@@ -111,7 +125,7 @@ def _add_rows(
     beside = ""
     if order.yesterday and (version is None or dice.chance(0.3)):
         some.insert(dice.whole(0, len(some)), order.yesterday)
-        beside = ", yesterday's"
+        beside = _YESTERDAYS
     if version is not None and dice.chance(habits.doubled) and (at := order.versions.index(version)) > 0:
         older = order.versions[dice.whole(0, at - 1)]
         place = dice.whole(0, len(some))

@@ -25,6 +25,8 @@ __all__ = ["MOST_SENDS", "RATE", "Findings", "Judge"]
 RATE: Final = 8.0
 MOST_SENDS: Final = 12
 MOST_WATCH_SENDS: Final = 1
+MOST_SENDS_A_LOSS: Final = 4
+"""A process that dies takes along how often an order was answered."""
 _BLOCKED_SECONDS: Final = 10.0
 _SETTLING_SECONDS: Final = 40.0
 _HANDLING_SECONDS: Final = 0.0005
@@ -82,7 +84,7 @@ class Judge:
         self._held: dict[str, dict[str, Witness]] = defaultdict(dict)
         self._reads = Reads(plan, broker.accounts, world.now)
         self._send_rate, self._read_rate = RollingSecond(), RollingSecond()
-        self._shown_dead: dict[tuple[str, str], tuple[Version, float, float]] = {}
+        self._shown_dead: dict[tuple[str, str], tuple[Version, float, Read, Page]] = {}
         self._blocked: dict[tuple[str, str], float] = {}
         self._answered: Counter[str] = Counter()
         self.findings = Findings()
@@ -174,7 +176,7 @@ class Judge:
         is_watched, number = witness.claim.is_watched, witness.order.number
         place = f"{number} {witness.claim.fence}" if is_watched else number
         self._answered[place] += 1
-        most = MOST_WATCH_SENDS if is_watched else MOST_SENDS
+        most = MOST_WATCH_SENDS if is_watched else MOST_SENDS + MOST_SENDS_A_LOSS * (witness.claim.fence - 1)
         if self._answered[place] == most + 1:
             what = "one watch" if is_watched else "one order"
             self._break("too_many_sends", number, witness.process, f"more than {most} cancels of {what} were answered")
@@ -187,20 +189,20 @@ class Judge:
         return self._reads.begin(process, ucc, number, now)
 
     def page(self, process: str, ucc: str, page: Page, read: Read) -> None:
-        now, held, begun_at = self._world.now, self._held[process], read.begun_at
+        now, held = self._world.now, self._held[process]
         read.ended_at = now
         self._history.add(now, process, read.number or ucc, "is shown", page)
         if not page.is_readable:
             return
-        for order, version in page.shown:
-            if version is None:
+        for at, (order, version) in enumerate(page.shown):
+            if version is None or page.is_ambiguous(at):
                 continue
             if (witness := held.get(order.number)) is not None:
-                witness.see(version, now, begun_at)
+                witness.see(version, now, read, page)
             if version.life.is_dead:
-                self._shown_dead.setdefault((process, order.number), (version, now, begun_at))
+                self._shown_dead.setdefault((process, order.number), (version, now, read, page))
         if page.is_whole:
-            self._note_missing(held, ucc, page, begun_at)
+            self._note_missing(held, ucc, page, read.begun_at)
 
     def _note_missing(self, held: dict[str, Witness], ucc: str, page: Page, begun_at: float) -> None:
         shown = {order.plan.index for order, _ in page.shown}

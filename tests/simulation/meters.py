@@ -12,6 +12,8 @@ __all__ = ["PATIENCE", "Read", "Reads", "RollingSecond"]
 
 PATIENCE: Final = 2.0
 """Seconds in which a process that could have read the book must have begun to."""
+_AGAIN: Final = 1.7
+"""Seconds until a process that stood still, and so missed the time of its read, has another one: three share two a second."""
 _ROUNDING: Final = 1e-9
 
 
@@ -63,7 +65,7 @@ class Reads:
         """Add up when no read could begin: the process stood still, the ledger was away, there was no session."""
         sessions = [(one.at, one.seconds) for one in self._accounts[ucc].troubles if one.kind == "no_session"]
         mishaps = [
-            (self._start + one.at, one.seconds)
+            (self._start + one.at, one.seconds + _AGAIN)
             for one in self._plan.mishaps
             if one.kind == "ledger" or (one.kind == "pause" and process.startswith(f"P{one.process}."))
         ]

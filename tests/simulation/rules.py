@@ -118,11 +118,11 @@ def _wrong_canceller(witness: Witness, true: str) -> str | None:
         return None
     if not witness.may_have_sent:
         return "cancelled, but no cancel of ours can have acted"
-    ended_at, row = witness.order.ended_at, witness.dead_shown
+    ended_at = witness.order.ended_at
     was_before = ended_at is not None and ended_at < witness.sent_since - _CLOCK_SLACK
     return (
         "cancelled, but it changed before our first cancel"
-        if was_before and is_clock_right and row is not None
+        if was_before and is_clock_right and witness.is_time_shown
         else None
     )
 
@@ -216,4 +216,5 @@ def _must_be_missing(witness: Witness) -> bool:
     misses = witness.misses
     if witness.was_shown or witness.order.versions or witness.ok_at is not None or len(misses) < 3:
         return False
-    return misses[-1] - misses[0] > MOST_HIDDEN + 1.0 and witness.no_at is not None
+    is_young = misses[-1] - witness.order.accepted_at >= WINDOW
+    return is_young and misses[-1] - misses[0] > MOST_HIDDEN + 1.0 and witness.no_at is not None

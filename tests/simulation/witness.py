@@ -4,6 +4,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from tests.simulation.accounts import Request
+from tests.simulation.book import Page
+from tests.simulation.meters import Read
 from tests.simulation.records import Claim
 from tests.simulation.truth import Life, Order, Version
 from tests.simulation.wire import Answer, Meaning
@@ -12,8 +14,8 @@ __all__ = ["Violation", "Witness"]
 
 _MAY_HAVE_ACTED: Final = frozenset({Meaning.SILENCE, Meaning.TRANSIENT, Meaning.UNLISTED, Meaning.STRANGER, Meaning.OK})
 _OBJECTIONS: Final = frozenset({Meaning.UNCLEAR, Meaning.UNLISTED})
-_WITHOUT_EFFECT: Final = frozenset({Meaning.NOT_SENT, Meaning.SESSION, Meaning.TOO_FAST})
-_ANSWERED: Final = frozenset(Meaning) - _WITHOUT_EFFECT - {Meaning.BLOCKED}
+_WITHOUT_EFFECT: Final = frozenset({Meaning.NOT_SENT, Meaning.SESSION, Meaning.TOO_FAST, Meaning.BLOCKED})
+_ANSWERED: Final = frozenset(Meaning) - _WITHOUT_EFFECT
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,7 @@ class Witness:
     `ok_at`, `definite_at`, `no_at`: the first reply of that kind; `no_at` also counts a row "not cancelled". `left`: sends that
     may have had an effect. `unsure`: one of them may have cancelled. `is_misled`: the last refusal for good was the wrong
     endpoint's, which a row would tell. `is_blocked`: the account was heard to be blocked, or has no session.
-    `dead_shown`: the terminal version in the first page that showed one.
+    `dead_shown`: the terminal version in the first page that showed one; `is_time_shown`: with the time of its change.
     `alive_after_ok`: a page whose read began after an "Ok" showed the order alive. `misses`: when reads began that gave
     a whole book without the order. `doubt_at`: the last outcome after which an exit must not be sent unread.
     """
@@ -54,6 +56,7 @@ class Witness:
     last: Meaning | None = None
     dead_shown: Version | None = None
     dead_shown_at: float | None = None
+    is_time_shown: bool = False
     alive_shown: Version | None = None
     alive_after_ok: bool = False
     was_shown: bool = False
@@ -106,14 +109,16 @@ class Witness:
         if meaning in _MAY_HAVE_ACTED:
             self.unsure, self.doubt_at = True, now
 
-    def see(self, version: Version, now: float, begun_at: float) -> None:
-        """Take a row of today from a page whose read began at `begun_at`."""
+    def see(self, version: Version, now: float, read: Read, page: Page) -> None:
+        """Take a row of today from a page."""
+        begun_at = read.begun_at
         self.was_shown = True
         if self.page_after_ok_at is None and self.ok_at is not None and begun_at >= self.ok_at:
             self.page_after_ok_at = now
         if version.life.is_dead:
             if self.dead_shown is None:
                 self.dead_shown, self.dead_shown_at = version, now
+                self.is_time_shown = not page.is_timeless
             return
         self.alive_shown = version
         if self.ok_at is not None and begun_at >= self.ok_at:

@@ -1,6 +1,5 @@
 """The one module that knows the worker under test: it builds it around a Process and translates at both borders."""
 
-import asyncio
 import random
 from collections.abc import Callable
 from typing import Any, Final
@@ -17,6 +16,7 @@ from worker.kotak.gateway import Gateway
 from worker.kotak.order_book import BookPage, read_page
 from worker.kotak.replies import Reply, parse_reply
 from worker.kotak.session import NoSessionError, Session
+from worker.ledger.read_budget import SharedReadBudget
 from worker.observe import events
 from worker.orders.job import Job
 from worker.orders.policy import CancelPolicy
@@ -26,7 +26,6 @@ __all__ = ["PRODUCT", "OrdersWorker"]
 
 _POLICY: Final = CancelPolicy()
 _READS_PER_SECOND: Final = 2.0
-_LATE_SECONDS: Final = 0.08
 
 
 def _is_watched(status: str, *, watch_refused: bool) -> bool:
@@ -52,7 +51,7 @@ class OrdersWorker:
             World(
                 broker=Gateway(_Client(process), _Sessions(process)),  # type: ignore[arg-type]
                 rate_limiter=process.rate,
-                read_budget=_ReadBudget(process),
+                read_budget=SharedReadBudget(lambda ucc: process.rate.take_read(ucc, _READS_PER_SECOND)),
                 ledger=_Ledger(self._ended),
                 clock=process.clock,
                 draw=random.uniform,
@@ -177,22 +176,6 @@ class _Sessions:
         if token is not None:
             self._known[ucc] = Session(ucc, "sid", token)
         return self._known.get(ucc)
-
-
-class _ReadBudget:
-    """The account's reads, as worker.ledger.rate waits for them."""
-
-    def __init__(self, process: Process) -> None:
-        self._process = process
-
-    async def acquire(self, ucc: str) -> None:
-        late = float("inf")
-        while late > _LATE_SECONDS:
-            loop = asyncio.get_running_loop()
-            asked_at = loop.time()
-            due_at = asked_at + await self._process.rate.take_read(ucc, _READS_PER_SECOND)
-            await asyncio.sleep(max(0.0, due_at - loop.time()))
-            late = loop.time() - due_at
 
 
 class _Ledger:

@@ -36,7 +36,7 @@ def heard(*replies, **known):
         (OBJECTION, Status.REFUSED),
         (SHUT_OUT, Status.BLOCKED),
         (TOO_FAST, None),
-        (RENEW, None),
+        (RENEW, Status.BLOCKED),
         (SILENCE, None),
     ],
 )

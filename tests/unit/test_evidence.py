@@ -236,16 +236,9 @@ async def test_the_patient_are_read_when_the_account_falls_quiet(made):
 
 
 async def test_a_long_book_is_not_read_again_at_once(made):
-    """What a read cost is what the account waits for the next one, many times over; a single order is read meanwhile."""
-
-    class Long(Books):
-        async def read_book(self, ucc):
-            self._note(f"{ucc} book")
-            await asyncio.sleep(0.05)
-            return self._book
-
-    books = Long(page(*numbers(3)))
-    desk = made(books, ReadingPolicy(gather=0.001, soon=0.001, cost=4))
+    """Each of its rows makes the account wait for the next one; a single order is read meanwhile."""
+    books = Books(page(*numbers(3)))
+    desk = made(books, ReadingPolicy(gather=0.001, soon=0.001, cost=0.05))
     await looks(desk, numbers(2), patient=True)
     again = [desk.ask(n, patient=True) for n in numbers(2)]
     await desk.ask(numbers(3)[2])
@@ -383,6 +376,23 @@ async def test_a_page_leaves_an_order_that_it_shows_alive_to_its_own_look(made):
     await looks(desk, numbers(2))
     await asyncio.sleep(0.01)
     assert not later.done()
+
+
+async def test_a_read_that_answers_too_late_ends_the_look_that_follows_it(made):
+    """Its own look was given up a moment before; the next one need not read again."""
+
+    class Slow(Books):
+        async def read_order(self, ucc, order_number):
+            self._note(f"{ucc} {order_number}")
+            await answered.wait()
+            return page(order_number)
+
+    answered, number = asyncio.Event(), numbers(1)[0]
+    desk = made(Slow())
+    assert await desk.ask(number, seconds=0.02) is None
+    again = desk.ask(number, pause=60)
+    answered.set()
+    assert (row(number), "order") == await asyncio.wait_for(again, 5)
 
 
 async def test_every_page_of_a_book_is_handed_on(made):

@@ -26,7 +26,7 @@ def job(accepted_at=MORNING):
 def learned(*rows, at=MORNING):
     dead = KnownDead()
     for one in rows:
-        dead.learn({NUMBER: one}, [NUMBER], at)
+        dead.learn({NUMBER: one}, [NUMBER], "book", at)
     return dead
 
 
@@ -45,7 +45,7 @@ def test_a_row_that_is_alive_is_not(state):
 def test_only_the_rows_that_are_named_are_looked_at():
     """A long book is not read row by row."""
     dead = KnownDead()
-    dead.learn({NUMBER: row()}, [], MORNING)
+    dead.learn({NUMBER: row()}, [], "book", MORNING)
     assert dead.get(job(), MORNING) is None
 
 

@@ -22,6 +22,8 @@ NO = Verdict(Action.REFUSED, code="1009")
 SHUT_OUT = Verdict(Action.BLOCKED, code="100008")
 SILENCE = Verdict(Action.LOOK, may_have_acted=True)
 TOO_FAST = Verdict(Action.RETRY, code="429")
+OBJECTION = Verdict(Action.UNCLEAR, code="1006")
+NEVER_LEFT = Verdict(Action.RETRY, has_left=False)
 GATEWAY_ERROR = Verdict(Action.RETRY, code="1005", may_have_acted=True)
 WORKING, FILLED, CANCELLED = OrderState.WORKING, OrderState.FILLED, OrderState.CANCELLED
 
@@ -135,11 +137,35 @@ def test_an_order_that_lives_on_and_on_is_sent_so_often_and_then_only_looked_at(
     """The watch goes on with it."""
     desk, one = Desk(), job()
     for _ in range(MOST_SENDS - 1):
-        desk.sent(one, SILENCE)
+        desk.sent(one, OBJECTION)
         assert isinstance(desk.found(one, WORKING), Send)
-    desk.sent(one, SILENCE)
+    desk.sent(one, OBJECTION)
     assert isinstance(desk.found(one, WORKING), Look)
     assert MOST_SENDS == one.attempts
+
+
+def test_what_was_never_answered_is_sent_until_the_deadline():
+    """A broker that is away for minutes has refused nothing."""
+    desk, one = Desk(), job()
+    for _ in range(3 * MOST_SENDS):
+        desk.sent(one, SILENCE)
+        assert isinstance(desk.found(one, WORKING), Send)
+
+
+def test_an_acknowledged_order_is_looked_at_between_tries_that_never_left():
+    """The first Ok may have worked meanwhile."""
+    desk, one = Desk(), job()
+    desk.sent(one, OK)
+    desk.found(one, WORKING, NOW + 2)
+    assert Look() == desk.sent(one, NEVER_LEFT, NOW + 3)
+    assert isinstance(desk.found(one, WORKING, NOW + 4), Send)
+
+
+def test_an_acknowledged_order_that_lives_on_is_sent_at_once_when_its_time_has_come():
+    """Nothing looks at an order while it waits to be sent."""
+    desk, one = Desk(backoff=1.0), job()
+    desk.sent(one, OK)
+    assert Send(NOW + 2) == desk.found(one, WORKING, NOW + 2)
 
 
 def test_what_was_refused_on_its_way_is_tried_again_soon_once_it_has_arrived():
@@ -210,7 +236,7 @@ def test_a_live_row_corrects_the_request_and_the_order_is_sent_again(fields, cor
     """What was refused had gone the wrong way: the replies to it count no more, and the record says what was wrong."""
     desk, one = Desk(backoff=1.0), job()
     desk.sent(one, NO)
-    assert Send(NOW + 21) == desk.found(one, WORKING, NOW + 20, **fields)
+    assert Send(NOW + 20) == desk.found(one, WORKING, NOW + 20, **fields)
     assert [Corrected(one.name, corrected)] == desk.events
     assert (list(corrected), one.variety) == (one.document["corrected"], one.course.case.variety)
     assert one.course.case.last is None
@@ -298,11 +324,20 @@ def test_a_page_that_shows_it_dead_in_flight_ends_it_with_the_reply(verdict, sta
     assert Finish(status, verified=True) == desk.sent(one, verdict)
 
 
-def test_a_glimpse_of_an_order_without_a_memory_is_not_kept():
-    """It has not begun: what it needs to know it will ask for."""
-    one = job()
-    Desk().machine.glimpse(one, seen(WORKING))
-    assert one.course is None
+def test_a_glimpse_of_an_order_that_was_never_sent_is_kept():
+    """What was seen once is not unseen: the book has spoken against the reply that comes later."""
+    desk, one = Desk(), job()
+    desk.machine.glimpse(one, seen(WORKING))
+    desk.sent(one, OBJECTION)
+    desk.found(one, Finding.UNREADABLE, NOW + 20)
+    assert Finish(Status.UNKNOWN) == desk.machine.time_up(one, NOW + DEADLINE)
+
+
+def test_an_order_that_was_never_sent_is_not_refused_by_what_the_book_says():
+    """Somebody else's cancel was."""
+    desk, one = Desk(), job()
+    desk.machine.glimpse(one, seen(OrderState.NOT_CANCELLED, NOW + 20))
+    assert Finish(Status.EXPIRED) == desk.machine.time_up(one, NOW + DEADLINE)
 
 
 def test_a_glimpse_speaks_against_an_ok():
@@ -320,7 +355,7 @@ def test_glimpses_of_books_without_it_count_as_misses():
     desk.sent(one, NO)
     for after in (1.0, 3.0):
         desk.machine.glimpse(one, seen(Finding.MISSING, NOW + after))
-    assert Finish(Status.NOT_FOUND, verified=True) == desk.found(one, Finding.MISSING, NOW + 6.5)
+    assert Finish(Status.NOT_FOUND, verified=True) == desk.found(one, Finding.MISSING, NOW + 10)
 
 
 def test_a_row_that_was_not_asked_for_ends_a_dead_order_alone():
@@ -368,23 +403,26 @@ def test_the_record_keeps_the_reason_of_a_row_that_refused(state):
 
 
 def test_a_watched_order_is_looked_at_first_and_has_time_for_one_more_cancel():
-    """Twice as long as a page may be behind."""
-    one = watched()
-    assert Look() == Desk(window=8.0).machine.begin(one, NOW + 100, sends=1)
-    assert NOW + 116 == one.deadline_at
+    """Twice as long as a page may be behind, and time to prove that there is no such order."""
+    for window, seconds in ((20.0, 40.0), (8.0, 18.0), (0.5, 10.5)):
+        one = watched()
+        assert Look() == Desk(window=window).machine.begin(one, NOW + 100, sends=1)
+        assert NOW + 100 + seconds == one.deadline_at
 
 
-@pytest.mark.parametrize("sends", [0, 1, 2])
-def test_a_watched_order_is_sent_as_often_as_its_budget_allows(sends):
-    """Each time the book shows it working after silence; then it is left to the next watch, with the status it had."""
-    desk, one, steps = Desk(), watched(), []
+@pytest.mark.parametrize(
+    ("sends", "end"), [(0, Finish(None)), (1, Finish(Status.UNKNOWN)), (2, Finish(Status.UNKNOWN))]
+)
+def test_a_watched_order_is_sent_as_often_as_its_budget_allows(sends, end):
+    """Each time the book shows it working after silence; then it is left to the next watch."""
+    desk, one, steps = Desk(), watched("blocked", maybe_sent=False), []
     desk.machine.begin(one, NOW, sends=sends)
     for after in range(3):
         steps.append(desk.found(one, WORKING, NOW + after))
         if not isinstance(steps[-1], Send):
             break
         assert Look() == desk.sent(one, SILENCE, NOW + after)
-    assert ([Send] * sends, Finish(None)) == ([type(step) for step in steps[:-1]], steps[-1])
+    assert ([Send] * sends, end) == ([type(step) for step in steps[:-1]], steps[-1])
 
 
 def test_a_watched_order_whose_try_may_have_acted_is_looked_at():
@@ -443,7 +481,7 @@ def test_a_watched_order_that_is_nowhere_is_looked_for_and_then_not_found():
     """Also one that is not sent."""
     desk, one = Desk(), watched()
     desk.machine.begin(one, NOW, sends=0)
-    steps = [desk.found(one, Finding.MISSING, NOW + after) for after in (0.1, 2.0, 5.1)]
+    steps = [desk.found(one, Finding.MISSING, NOW + after) for after in (0.1, 2.0, 10.0)]
     assert [Look, Look] == [type(step) for step in steps[:2]]
     assert Finish(Status.NOT_FOUND, verified=True) == steps[2]
 
@@ -452,7 +490,8 @@ def test_a_watched_order_that_was_seen_once_is_never_not_found():
     """The record says that some page had it, perhaps in another process."""
     desk, one = Desk(), watched(seen_at=NOW - 30)
     desk.machine.begin(one, NOW, sends=0)
-    assert {Finish(None)} == {desk.found(one, Finding.MISSING, NOW + after) for after in (0.1, 2.0, 5.1, 9.0)}
+    steps = [desk.found(one, Finding.MISSING, NOW + after) for after in (0.1, 2.0, 12.0, 15.0)]
+    assert (Look, {Finish(None)}) == (type(steps[0]), set(steps[1:]))
 
 
 def test_a_proof_keeps_the_time_of_the_first_end():

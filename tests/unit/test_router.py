@@ -617,11 +617,11 @@ async def test_a_watched_order_that_is_nowhere_is_not_found():
     assert (Status.NOT_FOUND, 1, True) == (watched.status, len(world.sent), watched.document["verified"])
 
 
-async def test_a_watched_exit_that_is_nowhere_stays_unknown():
-    """It is not sent for what cannot be seen, so the broker does not say that there is no such order."""
+async def test_a_watched_exit_that_is_nowhere_is_not_found_and_not_sent():
+    """It is not sent for what cannot be seen; whole books without it for seconds are proof enough."""
     world, watched = Broker(no("1006"), state=None), unknown(variety="bracket")
-    assert await Desk(world).watch(watched, may_send=True) is False
-    assert (Status.UNKNOWN, []) == (watched.status, world.sent)
+    assert await Desk(world).watch(watched, may_send=True) is True
+    assert (Status.NOT_FOUND, []) == (watched.status, world.sent)
 
 
 @pytest.mark.parametrize(("code", "sent"), [("1113", 0), ("91400", 0), ("1006", 1), (None, 1)])

@@ -1,17 +1,12 @@
-"""The accounts' rates and read budgets, shared by all processes through Redis."""
+"""The accounts' rates, shared by all processes through Redis."""
 
-import asyncio
-import math
 from collections.abc import Callable
-from typing import Final
 
 from worker.ledger.client import LedgerClient
-from worker.ledger.steps import pace_call, read_call, slow_call
+from worker.ledger.steps import pace_call, slow_call
 from worker.observe.events import AccountSlowed, Publish
 
-__all__ = ["SharedRateLimiter", "SharedReadBudget"]
-
-_LATE_SECONDS: Final = 0.08
+__all__ = ["SharedRateLimiter"]
 
 
 class SharedRateLimiter:
@@ -37,21 +32,3 @@ class SharedRateLimiter:
         if self._rate_of(ucc) > 0:
             percent = await self._ledger.call(slow_call(ucc))
             self._publish(AccountSlowed(ucc, percent))
-
-
-class SharedReadBudget:
-    """Gives out times at which an account's book may be read, evenly spaced: `reads_per_second`, all processes together."""
-
-    def __init__(self, ledger: LedgerClient, reads_per_second: float) -> None:
-        self._ledger, self._reads_per_second = ledger, reads_per_second
-
-    async def acquire(self, ucc: str) -> None:
-        """Wait for the next time that is free. First come, first served: a time is reserved when it is asked for."""
-        late_seconds = math.inf
-        while late_seconds > _LATE_SECONDS:  # used late, it would meet the reads of the second that follows
-            loop = asyncio.get_running_loop()
-            asked_at = loop.time()
-            wait_us = await self._ledger.call(read_call(ucc, reads_per_second=self._reads_per_second))
-            due_at = asked_at + wait_us / 1e6
-            await asyncio.sleep(max(0.0, due_at - loop.time()))
-            late_seconds = loop.time() - due_at

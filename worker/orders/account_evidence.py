@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -26,15 +26,15 @@ class ReadingPolicy:
     A single order is read by itself, more of them in one book read. An order that was acknowledged is patient: while the account
     goes on sending, others are acknowledged soon, and it waits `soon` for them. `gather`: how long any other one waits for others
     that fail in the same burst. `stalled`: an order whose read has not answered by then is read again beside it; `at_once`:
-    so many reads of one account may be under way. A book that took long to read is read again after `cost` times as long, so
-    that a long book does not take a worker's processor.
+    so many reads of one account may be under way. A book is read again `cost` seconds later for each of its rows, so that a
+    long one does not take a worker's processor; how long the network took for it says nothing about that.
     """
 
     soon: float = 1.2
     gather: float = 0.02
     stalled: float = 1.0
     at_once: int = 6
-    cost: float = 4.0
+    cost: float = 0.0002
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,29 +192,28 @@ class AccountEvidence:
         page = await self._shared.reads.read_order(self._ucc, number)
         found = find(page, number, day_began_at)
         if isinstance(found, Row):
-            self.dead.learn({number: found}, [number], began_at)
+            self.dead.learn({number: found}, [number], "order", began_at)
+            self._tell_dead([number])
         # One order's read that lacks the order is no readable book.
         self._answer(waiter, LookResult(Finding.NO_DATA if found is Finding.MISSING else found, "order", began_at))
 
     async def _read_book(self, waiters: list[_Waiter], began_at: float) -> None:
-        loop = asyncio.get_running_loop()
-        asked_at = loop.time()
         page = await self._shared.reads.read_book(self._ucc)
         if page is not None and page.rows is not None:
-            took_seconds = loop.time() - asked_at
-            self._book_not_before = loop.time() + min(took_seconds * self._shared.policy.cost, _MOST_PAUSE_SECONDS)
-            self.dead.learn(page.rows, page.dead, began_at)
+            pause = min(len(page.rows) * self._shared.policy.cost, _MOST_PAUSE_SECONDS)
+            self._book_not_before = asyncio.get_running_loop().time() + pause
+            self.dead.learn(page.rows, page.dead, "book", began_at)
+            self._tell_dead(page.dead)
         for waiter in waiters:
             if waiter.job:
                 self._answer(waiter, waiter.job.find_on(page, began_at))
         if page is not None and page.rows is not None:
-            self._share(page, began_at)
+            self._shared.on_page(self._ucc, page, began_at, [waiter.job for waiter in self._open() if waiter.job])
 
-    def _share(self, page: BookPage, began_at: float) -> None:
-        """Tell the orders that wait for a later look, or for one that is under way, that they are dead."""
+    def _tell_dead(self, dead: Collection[str]) -> None:
+        """Answer the orders that are dead, also those that wait for a later look, or for another one that is under way."""
         for waiter in self._open():
-            if waiter.job and waiter.job.order_number in page.dead:
-                result = waiter.job.find_on(page, began_at)
-                if isinstance(result.finding, Row):
+            if waiter.job and waiter.job.order_number in dead:
+                result = self.dead.get(waiter.job, self._shared.clock())
+                if result is not None:
                     self._answer(waiter, result)
-        self._shared.on_page(self._ucc, page, began_at, [waiter.job for waiter in self._open() if waiter.job])

@@ -19,6 +19,7 @@ _AMOUNTS_TO: Final = {
     Action.REFUSED: Status.REFUSED,
     Action.UNCLEAR: Status.REFUSED,
     Action.BLOCKED: Status.BLOCKED,
+    Action.RENEW: Status.BLOCKED,
 }
 
 
@@ -28,8 +29,8 @@ class Case:
 
     It has one attribute for each thing that a rule asks for: what was seen or heard once must not be forgotten.
 
-    `accepted_at`: when the cancel was asked for. `has_left`: something was sent. `unsure`: some cancel of ours may have acted
-    without our knowing; `was_unsure`: some cancel before the last one.
+    `accepted_at`: when the cancel was asked for. `has_left`: something was sent (see Verdict). `unsure`: some cancel of ours
+    may have acted without our knowing; `was_unsure`: some cancel before the last one.
     `last`, `last_at`, `last_sent_at`: what the last reply asked for, when it came, and when its cancel was sent. `proof_from`:
     what a row proves must be younger than that.
     `oks`, `ok_at`: how many cancels the broker acknowledged, and the last time. `objections`, `objected_at`: replies that said no
@@ -64,6 +65,11 @@ class Case:
     looks: int = 0
     blind_looks: int = 0
     seen: Row | Finding | None = None
+
+    @property
+    def answers(self) -> int:
+        """How many cancels were answered as if the order had been asked for: acknowledged, or with a no that explains nothing."""
+        return self.oks + self.objections
 
     @property
     def reply_status(self) -> Status | None:

@@ -17,15 +17,15 @@ class KnownDead:
         self._found: dict[str, LookResult] = {}
         self._day = 0
 
-    def learn(self, rows: Mapping[str, Row], dead: Collection[str], began_at: float) -> None:
-        """Remember what a page shows, whose read began then; `dead` names the rows to look at."""
+    def learn(self, rows: Mapping[str, Row], dead: Collection[str], source: str, began_at: float) -> None:
+        """Remember what a read shows, by `source` (see LookResult), that began then; `dead` names the rows to look at."""
         self._turn(began_at)
         day_began_at = trading_day_begin(began_at)
         for number in dead:
             if number in self._found or (row := rows[number]).state.is_alive:
                 continue
             if is_of_day(row, day_began_at):
-                self._found[number] = LookResult(row, "book", began_at)
+                self._found[number] = LookResult(row, source, began_at)
 
     def get(self, job: Job, now: float) -> LookResult | None:
         """Answer what showed that the order is dead; None where nothing did today."""

@@ -13,7 +13,7 @@ from worker.orders.course import Course
 from worker.orders.finding import Finding, LookResult
 from worker.orders.job import Job
 from worker.orders.policy import CancelPolicy
-from worker.orders.settlement import MISSES, at_deadline, proven_end, settle
+from worker.orders.settlement import MISSES, MISSING_SECONDS, at_deadline, proven_end, settle
 from worker.orders.steps import Finish, Look, Send, Step
 from worker.orders.verdict import NO_SESSION, Verdict
 
@@ -23,7 +23,10 @@ _AGAIN: Final = frozenset({Action.RETRY, Action.RENEW})
 _MAY_WORK: Final = FINAL - HARMLESS
 _MOST_LOOK_PAUSE_SECONDS: Final = 1.5
 MOST_SENDS: Final = 8
-"""So often an order is sent that the book shows alive again and again; then it is watched, and sent once a watch."""
+"""So many replies to an order that the book shows alive again and again are enough; then it is only looked at.
+
+What was never answered does not count: a broker that is away for minutes has not refused anything.
+"""
 _AGAINST_THE_BOOK: Final = 4.0
 """How much longer each pause is before a cancel that the book asks for. Those after which nothing had happened double theirs."""
 
@@ -45,7 +48,8 @@ class OrderMachine:
             # What the broker refused for good would be refused again.
             course.sends_left = 0 if is_refusal(job.document.get("code")) else sends
             # Long enough to see what came of one more cancel, however far the book is behind.
-            job.deadline_at = now + 2 * course.policy.window
+            window = course.policy.window
+            job.deadline_at = now + window + max(window, 2 * MISSING_SECONDS)
             return Look()
         return Look() if job.maybe_sent else Send()
 
@@ -56,11 +60,14 @@ class OrderMachine:
         case.first_sent_at = case.first_sent_at or job.first_sent_at
         case.take(verdict, now)
         course.has_sent, course.looking = True, None
+        course.may_have_acted |= verdict.may_have_acted or verdict.action is Action.ACKNOWLEDGED
         if (end := proven_end(case)) is not None:  # a page said so while the cancel was under way
             return end
         # A watched order is sent once a look: what may have acted is looked at first.
         is_spent = job.is_watched and verdict.may_have_acted
-        if (verdict.action in _AGAIN and not is_spent) or verdict is NO_SESSION:
+        # One that was acknowledged may be gone: it is looked at between its tries.
+        is_repeated = verdict.action in _AGAIN and not is_spent and case.ok_at is None
+        if is_repeated or verdict is NO_SESSION:
             pause = self._pause(job, course, now, verdict.retry_after_seconds)
             if pause is not None:
                 return Send(now + pause, "session" if verdict is NO_SESSION else "backoff")
@@ -73,18 +80,18 @@ class OrderMachine:
         course = self._course_of(job)
         before = course.case.row
         step = settle(course.case, result, now=now, window=course.policy.window)
-        if isinstance(result.finding, Row):
-            step = self._learn(job, course, result, step, before=before, now=now)
-        if isinstance(step, Finish):
+        if isinstance(result.finding, Row) and self._learn(job, course, result, step, before=before, now=now):
+            step = Send()
+        if isinstance(step, Finish) and not (job.is_watched and _is_guess(step) and course.case.blind_looks == 1):
             return _kept_if_watched(job, step)
         if course.is_last_look:
             return _at_deadline(job, course)
-        may_send = course.sends_left > 0 and (job.is_watched or job.attempts < MOST_SENDS)
+        may_send = course.sends_left > 0 and (job.is_watched or course.case.answers < MOST_SENDS)
         if isinstance(step, Send) and may_send:
             course.sends_left -= 1
             return Send(now + self._pause_against_the_book(job, course, now))
         if job.is_watched and not _may_be_settled_soon(course):
-            return Finish(None)
+            return _kept_if_watched(job, _after_watch(course))
         return self._look(job, course, now)
 
     def time_up(self, job: Job, now: float) -> Step:
@@ -97,17 +104,16 @@ class OrderMachine:
         return _at_deadline(job, course)
 
     def remember(self, job: Job, now: float) -> None:
-        """Note that an order is sent; from here on it has a memory of what pages show."""
+        """Note that an order is sent."""
         self._course_of(job).case.last_sent_at = now
 
     def glimpse(self, job: Job, result: LookResult) -> None:
-        """Remember what a look showed that the order had not asked for, if it has a memory yet."""
-        if job.course is None:
-            return
+        """Remember what a look showed that the order had not asked for, also before it was ever sent."""
+        case = self._course_of(job).case
         if isinstance(result.finding, Row):
-            job.course.case.see(result.finding, result.began_at)
+            case.see(result.finding, result.began_at)
         elif result.finding is Finding.MISSING:
-            job.course.case.miss(result.began_at)
+            case.miss(result.began_at)
 
     def see(self, job: Job, result: LookResult, now: float) -> Step | None:
         """Take in a row that no look of this order asked for: its end if it is dead, else None and the order goes on."""
@@ -156,8 +162,8 @@ class OrderMachine:
 
     def _learn(
         self, job: Job, course: Course, result: LookResult, step: Step, *, before: Row | None, now: float
-    ) -> Step:
-        """Take from a row what the record should say, and what was wrong about the request."""
+    ) -> bool:
+        """Take from a row what the record should say; tell whether the request was wrong, so that it must be sent anew."""
         row, case = result.finding, course.case
         assert isinstance(row, Row)  # noqa: S101
         job.update(verified_by=result.source, seen_at=now)
@@ -169,10 +175,11 @@ class OrderMachine:
             course.sending = None  # it has arrived: what was refused on its way is worth another try at once
         is_over = isinstance(step, Finish) and step.status not in (Status.REFUSED, Status.BLOCKED)
         if is_over or not job.correct(row):
-            return step
+            return False
         self._publish(Corrected(job.name, tuple(job.document["corrected"])))
         case.forget_replies(job.variety)
-        return Send()
+        course.has_sent, course.repeating = False, None  # what is right now was never sent
+        return True
 
     def _look(self, job: Job, course: Course, now: float) -> Step:
         case = course.case
@@ -190,8 +197,8 @@ class OrderMachine:
         return course.sending.pause(job.deadline_at - now, retry_after_seconds=retry_after_seconds)
 
     def _pause_against_the_book(self, job: Job, course: Course, now: float) -> float:
-        if not course.has_sent:
-            return 0.0
+        if not course.has_sent or course.case.last is Action.ACKNOWLEDGED:
+            return 0.0  # the book has had its time, and nothing looks at an order that waits to be sent
         if course.repeating is None:
             course.repeating = Retries(course.policy, self._draw, growth=_AGAINST_THE_BOOK)
         return course.repeating.pause(job.deadline_at - now) or 0.0
@@ -208,7 +215,19 @@ def _kept_if_watched(job: Job, end: Finish) -> Finish:
 
 
 def _at_deadline(job: Job, course: Course) -> Finish:
-    return _kept_if_watched(job, at_deadline(course.case, window=course.policy.window))
+    end = at_deadline(course.case, window=course.policy.window)
+    if job.is_watched and _is_guess(end):
+        return _kept_if_watched(job, _after_watch(course))
+    return _kept_if_watched(job, end)
+
+
+def _is_guess(end: Finish) -> bool:
+    return not end.verified and end.status in _MAY_WORK
+
+
+def _after_watch(course: Course) -> Finish:
+    """End a watch without proof: only a cancel that it sent, and that may have acted, changes what is known."""
+    return Finish(Status.UNKNOWN if course.may_have_acted else None)
 
 
 def _is_thorough(case: Case) -> bool:
@@ -219,6 +238,8 @@ def _is_thorough(case: Case) -> bool:
 def _may_be_settled_soon(course: Course) -> bool:
     """Tell whether another look at a watched order can settle what this one left open."""
     case = course.case
+    if case.blind_looks == 1:
+        return True  # the book may be had where the single order is not, and the other way round
     if isinstance(case.seen, Row) and case.seen.state is not OrderState.CANCEL_PENDING and course.sends_left > 0:
         return True  # an exit is sent after a while only
     is_nowhere = case.seen in (Finding.MISSING, Finding.NO_DATA) and not case.was_seen

@@ -82,9 +82,9 @@ class Sender:
         self._ledger.note(job, Status.WAITING, "session")
         if await self._broker.renew(job.ucc):
             # A fresh session is worth one try at once; the same refusal again has no other session to ask for.
-            return Verdict(Action.RETRY, verdict.code, verdict.text, retry_after_seconds=0.0)
+            return replace(verdict, action=Action.RETRY, retry_after_seconds=0.0)
         if verdict.code == IP_MISMATCH:
-            return Verdict(Action.BLOCKED, verdict.code, verdict.text)
+            return replace(verdict, action=Action.BLOCKED)
         return verdict
 
     def _tell(self, job: Job, verdict: Verdict) -> None:

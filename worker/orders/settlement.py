@@ -15,7 +15,7 @@ from worker.orders.case import OBJECTIONS, Case
 from worker.orders.finding import Finding, LookResult
 from worker.orders.steps import Finish, Look, Send, Step
 
-__all__ = ["MISSES", "at_deadline", "proven_end", "settle"]
+__all__ = ["MISSES", "MISSING_SECONDS", "at_deadline", "proven_end", "settle"]
 
 _LOOK_AGAIN: Final = Look()
 _SEND_AGAIN: Final = Send()
@@ -23,7 +23,11 @@ OKS: Final = 5
 """So many acknowledged cancels of one order that lives on are enough: the exchange refuses them."""
 MISSES: Final = 3
 MISSING_SECONDS: Final = 5.0
-"""So long whole books must lack an order that the broker has not acknowledged, and that no page ever had."""
+"""So long whole books must lack an order that the broker has not acknowledged, and that no page ever had.
+
+The last of them must show the book as it was after the order was accepted, however far a page is behind: an order exists
+before its cancel is asked for.
+"""
 GRACE_SECONDS: Final = 1.5
 BLOCKED_SECONDS: Final = 5.0
 
@@ -35,23 +39,25 @@ def settle(case: Case, result: LookResult, *, now: float, window: float) -> Step
         if (end := proven_end(case)) is not None:
             return end
         return _alive(case, result.finding, now=now, window=window)
-    if result.finding is Finding.MISSING and _is_nowhere(case):
+    if result.finding is Finding.MISSING and _is_nowhere(case, window):
         return Finish(Status.NOT_FOUND, verified=True)
     return _blind(case, began_at=result.began_at, window=window)
 
 
 def at_deadline(case: Case, *, window: float) -> Finish:
     """Decide when time is up: proof, else the broker's word where the book never spoke against it, else nothing is claimed."""
-    if _is_nowhere(case):
+    if (end := proven_end(case)) is not None:
+        return end
+    if _is_nowhere(case, window):
         return Finish(Status.NOT_FOUND, verified=True)
+    was_sent = case.has_left or case.unsure
     is_not_cancelled = case.row is not None and case.row.state is OrderState.NOT_CANCELLED
-    if case.is_refused_by_exchange or (is_not_cancelled and case.is_proof(window)):
+    if was_sent and (case.is_refused_by_exchange or (is_not_cancelled and case.is_proof(window))):
         return Finish(Status.REFUSED, verified=True)
     if case.ok_at is not None:
         return Finish(Status.UNKNOWN if case.is_contradicted else Status.CANCELLED)
     if case.last is Action.UNCLEAR and case.was_seen:
         return Finish(Status.UNKNOWN)  # "not found" or "completed", against a row that shows it alive
-    was_sent = case.has_left or case.unsure
     return Finish(case.reply_status or (Status.UNKNOWN if was_sent else Status.EXPIRED))
 
 
@@ -129,11 +135,12 @@ def _grace(case: Case) -> float:
 # ---------------------------------------------------------------------- no row
 
 
-def _is_nowhere(case: Case) -> bool:
+def _is_nowhere(case: Case, window: float) -> bool:
     """Tell an order that does not exist from a book that lacks it: the book has had its time, and no page ever had it."""
     if case.was_seen or case.ok_at is not None or case.misses < MISSES:
         return False
-    return case.last_miss_at - max(case.first_miss_at, case.accepted_at) >= MISSING_SECONDS
+    is_young = case.last_miss_at - case.accepted_at >= window
+    return is_young and case.last_miss_at - max(case.first_miss_at, case.accepted_at) >= MISSING_SECONDS
 
 
 def _blind(case: Case, *, began_at: float, window: float) -> Step:

@@ -16,7 +16,8 @@ class Verdict:
 
     `may_have_acted`: the broker may have carried the cancel out. `slow_down`: the whole account sends too fast.
     `is_listed`: no code, or one that a table lists. `retry_after_seconds` is the broker's wish, None without one. `has_left`:
-    something was sent.
+    something was sent, and the broker did not turn it away unread, as it does where an account is too fast, has no session,
+    or may not send from here.
     """
 
     action: Action
@@ -55,6 +56,7 @@ def judge(answer: Reply | Failure, *, variety: str, order_number: str) -> Verdic
         text=answer.text,
         may_have_acted=_may_have_acted(answer, action),
         slow_down=is_too_fast(answer),
+        has_left=not (is_too_fast(answer) or action in (Action.RENEW, Action.BLOCKED)),
         is_listed=is_listed(answer),
         retry_after_seconds=answer.retry_after_seconds,
     )
