@@ -26,6 +26,28 @@ _SENTINEL_TIMEOUT_SECONDS: Final = 0.4
 _HOSTS: Final = re.compile(r"(?:(?:[\w.-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?(?:,|$))*", re.ASCII)
 
 
+class _Master(redis.Redis):
+    """A client of a master that Sentinels name: closed with its connections to them, which redis-py leaves open."""
+
+    def close(self) -> None:
+        """Close every connection."""
+        super().close()
+        pool: Any = self.connection_pool
+        for asked in pool.sentinel_manager.sentinels:
+            asked.close()
+
+
+class _AsyncMaster(redis.asyncio.Redis):
+    """The same for an event loop."""
+
+    async def aclose(self, close_connection_pool: bool | None = None) -> None:
+        """Close every connection."""
+        await super().aclose(close_connection_pool)
+        pool: Any = self.connection_pool
+        for asked in pool.sentinel_manager.sentinels:
+            await asked.aclose()
+
+
 def shown_url(url: str) -> str:
     """Write a URL so that it may be logged: no password, no query, nothing that may be a spilt part of a password."""
     scheme, separator, rest = url.partition("://")
@@ -117,6 +139,7 @@ def _open(url: str, options: dict[str, Any], from_url: Callable[..., Any], senti
         asked = sentinel(nodes, sentinel_kwargs={**brief, "retry": once})
         return asked.master_for(
             parts.path.strip("/") or "mymaster",
+            redis_class=_AsyncMaster if sentinel is AsyncSentinel else _Master,
             username=unquote(username) or None,
             password=unquote(password) or None,
             db=database,

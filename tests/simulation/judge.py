@@ -127,7 +127,11 @@ class Judge:
         self._break("internal_error", number, process, what)
 
     def _looked(self, witness: Witness, since: float, until: float) -> bool:
-        return self._reads.looked(witness.process, witness.order.ucc, witness.order.number, since, until)
+        # While a call is under way its reply is waited for.
+        since += witness.seconds_in_flight(since, until)
+        return since >= until or self._reads.looked(
+            witness.process, witness.order.ucc, witness.order.number, since, until
+        )
 
     # ------------------------------------------------------------------ calls
 

@@ -41,6 +41,8 @@ SOON: Final = 3.0
 END_SLACK: Final = 0.05
 MISSES_SPAN: Final = 2.0
 _CLOCK_SLACK: Final = 0.05
+_TIME_SLACK: Final = 1.0 + _CLOCK_SLACK
+"""A broker may give times in whole seconds."""
 _DEAD: Final = frozenset({"cancelled", "already_cancelled", "filled", "gone", "not_found"})
 _TRUE_ENDS: Final = {"us": "cancelled", "other": "already_cancelled"}
 
@@ -119,7 +121,7 @@ def _wrong_canceller(witness: Witness, true: str) -> str | None:
     if not witness.may_have_sent:
         return "cancelled, but no cancel of ours can have acted"
     ended_at = witness.order.ended_at
-    was_before = ended_at is not None and ended_at < witness.sent_since - _CLOCK_SLACK
+    was_before = ended_at is not None and ended_at < witness.sent_since - _TIME_SLACK
     return (
         "cancelled, but it changed before our first cancel"
         if was_before and is_clock_right and witness.is_time_shown

@@ -1,5 +1,6 @@
 """What one process was shown of one order while it held it: all that a judge may expect it to know."""
 
+import math
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -38,7 +39,8 @@ class Witness:
     endpoint's, which a row would tell. `is_blocked`: the account was heard to be blocked, or has no session.
     `dead_shown`: the terminal version in the first page that showed one; `is_time_shown`: with the time of its change.
     `alive_after_ok`: a page whose read began after an "Ok" showed the order alive. `misses`: when reads began that gave
-    a whole book without the order. `doubt_at`: the last outcome after which an exit must not be sent unread.
+    a whole book without the order. `flights`: when a call was under way.
+    `doubt_at`: the last outcome after which an exit must not be sent unread.
     """
 
     claim: Claim
@@ -63,6 +65,7 @@ class Witness:
     page_after_ok_at: float | None = None
     misses: list[float] = field(default_factory=list)
     doubt_at: float | None = None
+    flights: list[tuple[float, float]] = field(default_factory=list)
     requests: dict[int, Request] = field(default_factory=dict)
 
     @property
@@ -86,7 +89,12 @@ class Witness:
             return self.order.accepted_at
         return self.order.accepted_at if self.first_sent_at is None else self.first_sent_at
 
+    def seconds_in_flight(self, since: float, until: float) -> float:
+        """Add up how long a cancel was under way in this time."""
+        return sum(max(0.0, min(end, until) - max(begin, since)) for begin, end in self.flights)
+
     def send(self, call: int, request: Request, now: float) -> None:
+        self.flights.append((now, math.inf))
         self.sends += 1
         self.left += 1
         self.requests[call] = request
@@ -96,6 +104,7 @@ class Witness:
     def hear(self, answer: Answer, now: float, *, is_misled: bool) -> None:
         """Take the reply to one of this claim's cancels; `is_misled` as the attribute, of this one."""
         meaning = self.last = answer.meaning
+        self.flights[-1:] = [(begin, now) for begin, _ in self.flights[-1:]]
         self.left -= meaning in _WITHOUT_EFFECT
         if meaning is Meaning.OK:
             self.ok_at = now if self.ok_at is None else self.ok_at

@@ -130,7 +130,7 @@ def test_pauses_before_what_the_book_asks_for_grow_faster():
     for _ in range(3):
         desk.sent(one, SILENCE)
         steps.append(desk.found(one, WORKING, NOW))
-    assert [Send(NOW + 0.1), Send(NOW + 0.4), Send(NOW + 1.6)] == steps
+    assert [NOW + 0.1, NOW + 0.4, NOW + 1.6] == [step.not_before for step in steps]
 
 
 def test_an_order_that_lives_on_and_on_is_sent_so_often_and_then_only_looked_at():
@@ -165,7 +165,17 @@ def test_an_acknowledged_order_that_lives_on_is_sent_at_once_when_its_time_has_c
     """Nothing looks at an order while it waits to be sent."""
     desk, one = Desk(backoff=1.0), job()
     desk.sent(one, OK)
-    assert Send(NOW + 2) == desk.found(one, WORKING, NOW + 2)
+    assert NOW + 2 == desk.found(one, WORKING, NOW + 2).not_before
+
+
+def test_an_order_that_may_have_been_cancelled_is_looked_at_while_it_waits_for_its_turn():
+    """A slow account has turns seldom, and the order may be gone; what was never sent waits until its deadline."""
+    desk, one, other = Desk(), job(), job()
+    desk.sent(one, SILENCE)
+    step = desk.found(one, WORKING, NOW + 1)
+    assert step.not_before + 2 == step.until
+    assert isinstance(desk.machine.time_up(one, step.until), Look)
+    assert desk.found(other, WORKING, NOW + 1).until is None
 
 
 def test_what_was_refused_on_its_way_is_tried_again_soon_once_it_has_arrived():
@@ -397,6 +407,15 @@ def test_the_record_keeps_the_reason_of_a_row_that_refused(state):
     desk.found(one, state, reason="RMS: no")
     desk.machine.conclude(one, Finish(Status.GONE, verified=True), NOW + 1)
     assert "RMS: no" == one.document["text"]
+
+
+def test_the_record_of_a_refusal_always_has_a_cause():
+    """Another worker heard the reply, and died; the row gives no reason."""
+    desk, one = Desk(), job(maybe_sent=True)
+    end = desk.found(one, OrderState.NOT_CANCELLED, NOW + 20)
+    end = desk.machine.time_up(one, NOW + DEADLINE) if not isinstance(end, Finish) else end
+    desk.machine.conclude(one, end, NOW + DEADLINE)
+    assert (Status.REFUSED, "the book says: not_cancelled") == (one.status, one.document["text"])
 
 
 # ---------------------------------------------------------------------- watched orders

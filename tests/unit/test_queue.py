@@ -141,6 +141,13 @@ async def test_a_deadline_ends_the_wait_without_a_turn():
     assert not await asyncio.wait_for(Desk(Gate()).enqueue(job(1, deadline_seconds=0.05)), 5)
 
 
+async def test_a_wait_for_a_turn_may_end_before_the_deadline():
+    """An order that may be gone is looked at meanwhile."""
+    one = job(1)
+    one.waits_until = time.time() + 0.05
+    assert not await asyncio.wait_for(Desk(Gate()).enqueue(one), 5)
+
+
 async def test_an_account_without_a_rate_asks_nobody():
     """Unlimited and free: the turn comes at once, without a word to Redis."""
     gate = Gate(limited=False)

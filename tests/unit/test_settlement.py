@@ -93,6 +93,7 @@ def test_a_dead_row_outweighs_every_row_after_it():
         pytest.param([SHUT_OUT], None, Status.ALREADY_CANCELLED, id="blocked"),
         pytest.param([SILENCE], SENT, Status.CANCELLED, id="silence, changed after the send"),
         pytest.param([SILENCE], SENT - 2, Status.ALREADY_CANCELLED, id="silence, changed before the send"),
+        pytest.param([SILENCE], SENT - 0.9, Status.CANCELLED, id="silence, changed in the same second"),
         pytest.param([SILENCE], None, Status.CANCELLED, id="silence, time unknown"),
         pytest.param([SILENCE, OBJECTION], SENT, Status.CANCELLED, id="silence, 1006"),
     ],

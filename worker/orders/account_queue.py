@@ -86,12 +86,12 @@ class AccountQueue:
         now = self._shared.clock()
         if not_before > now:
             self._orders.push(job, not_before=not_before)
-            self._set_timer(min(not_before, job.deadline_at))
+            self._set_timer(min(not_before, job.waits_until))
         elif self.is_free:
             self._give_turn(job, asyncio.get_running_loop().time())
         else:
             self._orders.push(job)
-            self._set_timer(job.deadline_at)
+            self._set_timer(job.waits_until)
             self._start_turns(is_risk=job.is_risk)
 
     def release(self, job: Job) -> None:

@@ -40,6 +40,7 @@ class Job:
         "trading_symbol",
         "ucc",
         "variety",
+        "waits_until",
     )
 
     def __init__(self, header: Header, document: dict[str, Any]) -> None:
@@ -58,6 +59,7 @@ class Job:
         self.attempts: int = document.get("attempts", 0)
         self.first_sent_at: float | None = document.get("first_sent_at")
         self.deadline_at: float = self.accepted_at + document["deadline_seconds"]
+        self.waits_until = self.deadline_at  # for its turn
         if self.maybe_sent:
             self.doubt()
 

@@ -27,6 +27,7 @@ MOST_SENDS: Final = 8
 
 What was never answered does not count: a broker that is away for minutes has not refused anything.
 """
+_TURN_SECONDS: Final = 2.0
 _AGAINST_THE_BOOK: Final = 4.0
 """How much longer each pause is before a cancel that the book asks for. Those after which nothing had happened double theirs."""
 
@@ -89,14 +90,18 @@ class OrderMachine:
         may_send = course.sends_left > 0 and (job.is_watched or course.case.answers < MOST_SENDS)
         if isinstance(step, Send) and may_send:
             course.sends_left -= 1
-            return Send(now + self._pause_against_the_book(job, course, now))
+            at = now + self._pause_against_the_book(job, course, now)
+            # One that may have been cancelled is looked at while others of its account have their turns.
+            return Send(at, until=at + _TURN_SECONDS if course.case.unsure else None)
         if job.is_watched and not _may_be_settled_soon(course):
             return _kept_if_watched(job, _after_watch(course))
         return self._look(job, course, now)
 
     def time_up(self, job: Job, now: float) -> Step:
-        """Go on when the time of the order, or of its last look, is up."""
+        """Go on when the time of the order, of its wait for a turn, or of its last look is up."""
         course = self._course_of(job)
+        if now < job.deadline_at:
+            return self._look(job, course, now)
         is_unseen = course.case.looks == 0 and (job.first_sent_at is not None or course.case.last is not None)
         if is_unseen and course.policy.verify and not course.is_last_look:
             course.is_last_look = True
@@ -141,6 +146,8 @@ class OrderMachine:
             facts |= {"filled_quantity": row.filled_quantity, "unfilled_quantity": row.unfilled_quantity}
             if row.state in (OrderState.NOT_CANCELLED, OrderState.GONE) and row.reason:
                 facts["text"] = row.reason
+            elif end.status in _MAY_WORK and not (job.document.get("code") or job.document.get("text")):
+                facts["text"] = f"the book says: {row.said}"  # the reply was heard by a worker that died
         job.status = end.status
         job.update(**facts)
 

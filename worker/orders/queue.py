@@ -20,8 +20,8 @@ class AccountQueues:
     """The queues of all accounts of one process. While `is_entitled` says no, no order has a turn.
 
     `on_turn` is called with an order and when its turn was granted (by the loop's clock); the order is in flight then, until
-    `release`. `on_deadline` is called with an order whose deadline came before its turn. `clock` gives seconds since the
-    epoch, the clock of deadlines. Waiting costs no task.
+    `release`. `on_deadline` is called with an order that has waited for its turn until its `waits_until`. `clock` gives
+    seconds since the epoch, the clock of deadlines. Waiting costs no task.
     """
 
     def __init__(

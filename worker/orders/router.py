@@ -1,6 +1,7 @@
 """Where an order is: in its account's queue, waiting for evidence, or in flight. One router puts it where its machine says."""
 
 import asyncio
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -182,6 +183,7 @@ class Router:
                 self._ledger.note(job, Status.WAITING, step.waiting_for)
             elif not self.queues.is_free(job.ucc):
                 self._ledger.note(job, Status.WAITING, "pace")
+            job.waits_until = _ends_at(job, step)
             self.queues.enqueue(job, not_before=step.not_before)
         elif isinstance(step, Look):
             self._ledger.note(job, Status.VERIFYING)
@@ -223,4 +225,4 @@ def _ends_at(job: Job, step: Send | Look) -> float:
     """Say when the step is not worth doing any more."""
     if isinstance(step, Look) and step.until is not None:
         return step.until
-    return job.deadline_at
+    return min(job.deadline_at, math.inf if step.until is None else step.until)

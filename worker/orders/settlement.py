@@ -28,6 +28,8 @@ MISSING_SECONDS: Final = 5.0
 The last of them must show the book as it was after the order was accepted, however far a page is behind: an order exists
 before its cancel is asked for.
 """
+CLOCK_SECONDS: Final = 1.0
+"""So far a row's time may be off: clocks differ, and some give whole seconds."""
 GRACE_SECONDS: Final = 1.5
 BLOCKED_SECONDS: Final = 5.0
 
@@ -82,7 +84,8 @@ def _whose_cancel(case: Case, row: Row) -> Status:
         return Status.CANCELLED
     if not case.unsure:
         return Status.ALREADY_CANCELLED
-    if row.changed_at is not None and case.first_sent_at is not None and row.changed_at < case.first_sent_at:
+    sent_at = case.first_sent_at
+    if row.changed_at is not None and sent_at is not None and row.changed_at < sent_at - CLOCK_SECONDS:
         return Status.ALREADY_CANCELLED
     return Status.CANCELLED
 

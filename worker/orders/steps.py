@@ -12,11 +12,12 @@ class Send:
     """Go into the account's queue and be sent when the turn comes, not before `not_before`.
 
     Times are seconds since the epoch by the ledger's clock; 0 is at once. `waiting_for` says what a wait until then is for:
-    backoff or session.
+    backoff or session. `until`: when the machine is asked again if no turn has come, None for the order's deadline.
     """
 
     not_before: float = 0.0
     waiting_for: str = "backoff"
+    until: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,8 +79,8 @@ class WaitingOrders:
         return due
 
     def take_late(self, now: float) -> list[Job]:
-        """Take out the orders whose deadline has passed, in the order of their turns."""
-        return self._take(lambda job: job.deadline_at <= now)
+        """Take out the orders that have waited long enough, in the order of their turns."""
+        return self._take(lambda job: job.waits_until <= now)
 
     def take_out(self, numbers: Collection[str]) -> list[Job]:
         """Take out the orders with these numbers."""
@@ -92,11 +92,9 @@ class WaitingOrders:
 
     def next_time(self) -> float:
         """Say when to look at the clock again: the earliest deadline or end of a pause; inf for none."""
-        deadlines = [entry[-1].deadline_at for entry in self._ready] + [
-            entry[-1].deadline_at for entry in self._delayed
-        ]
+        ends = [entry[-1].waits_until for entry in self._ready] + [entry[-1].waits_until for entry in self._delayed]
         pauses = [entry[0] for entry in self._delayed[:1]]
-        return min(deadlines + pauses, default=math.inf)
+        return min(ends + pauses, default=math.inf)
 
     def escalate(self, job: Job) -> bool:
         """Put a waiting order where its urgency belongs now; say whether it was there."""
