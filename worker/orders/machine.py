@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, Final
 
-from neo_cancel.record import FINAL, HARMLESS, Status
+from neo_cancel.record import Status
 from worker.kotak.codes import Action, is_refusal
 from worker.kotak.order_book import OrderState, Row
 from worker.observe.events import Corrected, ExchangeRefused, Publish
@@ -13,14 +13,14 @@ from worker.orders.course import Course
 from worker.orders.finding import Finding, LookResult
 from worker.orders.job import Job
 from worker.orders.policy import CancelPolicy
-from worker.orders.settlement import MISSES, MISSING_SECONDS, at_deadline, proven_end, settle
+from worker.orders.settlement import MISSING_SECONDS, proven_end, settle
 from worker.orders.steps import Finish, Look, Send, Step
 from worker.orders.verdict import NO_SESSION, Verdict
+from worker.orders.watching import MAY_WORK, after_watch, end_in_time, is_guess, kept_if_watched, may_be_settled_soon
 
 __all__ = ["OrderMachine"]
 
 _AGAIN: Final = frozenset({Action.RETRY, Action.RENEW})
-_MAY_WORK: Final = FINAL - HARMLESS
 _MOST_LOOK_PAUSE_SECONDS: Final = 1.5
 MOST_SENDS: Final = 8
 """So many replies to an order that the book shows alive again and again are enough; then it is only looked at.
@@ -73,7 +73,7 @@ class OrderMachine:
             if pause is not None:
                 return Send(now + pause, "session" if verdict is NO_SESSION else "backoff")
         if not course.policy.verify and case.reply_status is not None:
-            return _kept_if_watched(job, Finish(case.reply_status))
+            return kept_if_watched(job, Finish(case.reply_status))
         return self._look(job, course, now)
 
     def found(self, job: Job, result: LookResult, now: float) -> Step:
@@ -83,18 +83,18 @@ class OrderMachine:
         step = settle(course.case, result, now=now, window=course.policy.window)
         if isinstance(result.finding, Row) and self._learn(job, course, result, step, before=before, now=now):
             step = Send()
-        if isinstance(step, Finish) and not (job.is_watched and _is_guess(step) and course.case.blind_looks == 1):
-            return _kept_if_watched(job, step)
+        if isinstance(step, Finish) and not (job.is_watched and is_guess(step) and course.case.blind_looks == 1):
+            return kept_if_watched(job, step)
         if course.is_last_look:
-            return _at_deadline(job, course)
+            return end_in_time(job, course)
         may_send = course.sends_left > 0 and (job.is_watched or course.case.answers < MOST_SENDS)
         if isinstance(step, Send) and may_send:
             course.sends_left -= 1
             at = now + self._pause_against_the_book(job, course, now)
             # One that may have been cancelled is looked at while others of its account have their turns.
             return Send(at, until=at + _TURN_SECONDS if course.case.unsure else None)
-        if job.is_watched and not _may_be_settled_soon(course):
-            return _kept_if_watched(job, _after_watch(course))
+        if job.is_watched and not may_be_settled_soon(course):
+            return kept_if_watched(job, after_watch(course))
         return self._look(job, course, now)
 
     def time_up(self, job: Job, now: float) -> Step:
@@ -106,7 +106,7 @@ class OrderMachine:
         if is_unseen and course.policy.verify and not course.is_last_look:
             course.is_last_look = True
             return Look(until=now + course.policy.last_look, thorough=_is_thorough(course.case))
-        return _at_deadline(job, course)
+        return end_in_time(job, course)
 
     def remember(self, job: Job, now: float) -> None:
         """Note that an order is sent."""
@@ -146,7 +146,7 @@ class OrderMachine:
             facts |= {"filled_quantity": row.filled_quantity, "unfilled_quantity": row.unfilled_quantity}
             if row.state in (OrderState.NOT_CANCELLED, OrderState.GONE) and row.reason:
                 facts["text"] = row.reason
-            elif end.status in _MAY_WORK and not (job.document.get("code") or job.document.get("text")):
+            elif end.status in MAY_WORK and not (job.document.get("code") or job.document.get("text")):
                 facts["text"] = f"the book says: {row.said}"  # the reply was heard by a worker that died
         job.status = end.status
         job.update(**facts)
@@ -175,7 +175,7 @@ class OrderMachine:
         assert isinstance(row, Row)  # noqa: S101
         job.update(verified_by=result.source, seen_at=now)
         if row.state is OrderState.NOT_CANCELLED:
-            job.update(text=row.reason)
+            job.update(text=row.reason or job.document.get("text"))
             if before is None or before.state is not row.state:
                 self._publish(ExchangeRefused(job.name, row.reason))
         if row.state is OrderState.WORKING and before is not None and before.state is OrderState.IN_FLIGHT:
@@ -211,44 +211,6 @@ class OrderMachine:
         return course.repeating.pause(job.deadline_at - now) or 0.0
 
 
-def _kept_if_watched(job: Job, end: Finish) -> Finish:
-    """Keep the old status of a watched order unless something is known now that was not."""
-    if not job.is_watched or end.status not in _MAY_WORK:
-        return end
-    # What may have been cancelled meanwhile is not refused or blocked any more.
-    is_proof = end.status is Status.REFUSED and end.verified
-    is_news = (is_proof or end.status is Status.UNKNOWN) and job.status is not end.status
-    return end if is_news else Finish(None)
-
-
-def _at_deadline(job: Job, course: Course) -> Finish:
-    end = at_deadline(course.case, window=course.policy.window)
-    if job.is_watched and _is_guess(end):
-        return _kept_if_watched(job, _after_watch(course))
-    return _kept_if_watched(job, end)
-
-
-def _is_guess(end: Finish) -> bool:
-    return not end.verified and end.status in _MAY_WORK
-
-
-def _after_watch(course: Course) -> Finish:
-    """End a watch without proof: only a cancel that it sent, and that may have acted, changes what is known."""
-    return Finish(Status.UNKNOWN if course.may_have_acted else None)
-
-
 def _is_thorough(case: Case) -> bool:
     # A single read that finds nothing proves nothing, and one of the two reads may be the one that fails: take turns.
     return case.seen is Finding.MISSING or case.blind_looks % 2 == 1
-
-
-def _may_be_settled_soon(course: Course) -> bool:
-    """Tell whether another look at a watched order can settle what this one left open."""
-    case = course.case
-    if case.blind_looks == 1:
-        return True  # the book may be had where the single order is not, and the other way round
-    if isinstance(case.seen, Row) and case.seen.state is not OrderState.CANCEL_PENDING and course.sends_left > 0:
-        return True  # an exit is sent after a while only
-    is_nowhere = case.seen in (Finding.MISSING, Finding.NO_DATA) and not case.was_seen
-    is_nowhere &= case.blind_looks <= MISSES or case.misses > 0
-    return case.last in (Action.ACKNOWLEDGED, Action.REFUSED, Action.UNCLEAR) or is_nowhere
