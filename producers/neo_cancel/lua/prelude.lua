@@ -67,6 +67,12 @@ local function take_up(held, taken, risk_queued, routine_queued, names, suspects
   mark_suspects(taken, suspects)
 end
 
+-- Tell whether the trading day has ended of an order that was accepted then, ms: at midnight in India, and what was accepted after 16:00
+-- belongs to the next day. The same rule as in worker/orders/trading_day.py. Order numbers are given out again: no proof outlives it.
+local function is_day_over(accepted, now)
+  return now > (math.floor((accepted + 48600000) / 86400000) + 1) * 86400000 - 19800000
+end
+
 -- Which share of its rate an account may use: a tenth more every second since the broker complained, 1 without a complaint.
 local function share_of_rate(factor, since, now)
   return factor and math.min(1, factor + (now - since) / 10000000) or 1
