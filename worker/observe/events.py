@@ -142,7 +142,10 @@ class LedgerAway(Event):
 
 @dataclass(frozen=True, slots=True)
 class PoisonRemoved(Event):
-    """So many workers died when they took an order: it ended `unknown`, is watched no more, and became a dead letter."""
+    """So many workers died when they took an order: it became a dead letter, and ended `unknown` unless it had ended.
+
+    From then on it is watched, but never sent; one that kills two more workers is not even read.
+    """
 
     order: str
     crashes: int
