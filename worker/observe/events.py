@@ -108,7 +108,7 @@ class AccountSlowed(Event):
 
 @dataclass(frozen=True, slots=True)
 class AccountsUnreadable(Event):
-    """The accounts file cannot be read, and what it said before goes on holding. `error` names file, account and rule."""
+    """The accounts file, or an account in it, cannot be used: what it said before holds. `error` names file, account, rule."""
 
     error: str
     to_do: str
