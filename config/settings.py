@@ -160,7 +160,7 @@ def read_accounts(path: Path) -> tuple[dict[str, Account], dict[str, str]]:
         try:
             accounts[str(ucc)] = Account.model_validate(about)  # pyright: ignore[reportUnknownArgumentType]
         except ValidationError as error:
-            complaints[str(ucc)] = f"accounts file {path}, account {ucc}: {_complaints(error, '')}"
+            complaints[str(ucc)] = f"accounts file {path}, account {ucc}: {_complaints(error, '')}"  # pyright: ignore[reportUnknownArgumentType]
     return accounts, complaints
 
 

@@ -11,6 +11,7 @@ __all__ = [
     "AccountSlowed",
     "AccountsUnreadable",
     "Attempted",
+    "BrokerUnreachable",
     "Corrected",
     "Ended",
     "Event",
@@ -95,6 +96,15 @@ class AccountBlocked(Event):
     ucc: str
     code: str | None
     text: str | None
+    to_do: str
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerUnreachable(Event):
+    """No cancel can be sent until a person mends what `text` says; once for each text and process. `ucc`: who met it first."""
+
+    ucc: str
+    text: str
     to_do: str
 
 

@@ -59,6 +59,7 @@ LINES: Final[Mapping[type[Event], Line]] = {
         "find out what it means and add it to worker/kotak/codes.py; until then orders that get it are read",
     ),
     events.AccountBlocked: Line("account blocked: no cancel can be sent from here", _always_error),
+    events.BrokerUnreachable: Line("broker cannot be reached", _always_error),
     events.AccountSlowed: Line("account slowed down"),
     events.AccountsUnreadable: Line("accounts file not readable", _always_error),
     events.LeaseTaken: Line("lease taken"),
