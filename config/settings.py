@@ -100,7 +100,10 @@ class Settings(BaseSettings):
     backoff_most: float = Field(5.0, gt=0)
 
     lease: float = Field(
-        2.5, ge=0.5, description="how long other workers wait for a silent one before they take its orders over"
+        2.5,
+        ge=0.5,
+        le=3600,
+        description="how long other workers wait for a silent one before they take its orders over",
     )
     gather: float = Field(0.01, ge=0, description="least time between two writes to the ledger")
     time_to_live: int = Field(7 * 86_400, ge=60, description="how long records are kept")

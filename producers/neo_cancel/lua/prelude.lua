@@ -1,5 +1,5 @@
--- What the scripts share. neo_cancel/scripts.py puts it in front of each of them, behind the sets of statuses that it writes from
--- record.py: DEAD, WORKING and WATCHABLE.
+-- What the scripts share. neo_cancel/scripts.py puts it in front of each of them, behind what it writes from Python: the
+-- sets of statuses DEAD, WORKING and WATCHABLE, and HANDS_SECONDS.
 --
 -- A record is "status fence owner accepted_ms maybe_sent crashes {document}". The owner is '-' where no worker holds the order.
 -- KEYS name every key that a script knows beforehand. Of keys that it finds out about, ARGV has what stands in front of the name.
@@ -48,7 +48,7 @@ end
 local function mark_suspects(taken, names)
   if #names > 0 then
     redis.call('RPUSH', taken, unpack(names))
-    redis.call('EXPIRE', taken, 60)
+    redis.call('EXPIRE', taken, HANDS_SECONDS)
   end
 end
 
@@ -81,5 +81,5 @@ end
 -- Tell the worker that holds an order that it became urgent.
 local function escalate(urgent, name)
   redis.call('RPUSH', urgent, name)
-  redis.call('EXPIRE', urgent, 60)
+  redis.call('EXPIRE', urgent, HANDS_SECONDS)
 end
