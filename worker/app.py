@@ -13,7 +13,7 @@ from config.log import configure_logging
 from config.settings import ConfigurationError, Settings, load_settings
 from worker.consuming.celery_options import celery_options, forget_foreign_settings
 from worker.consuming.tasks import begin, register
-from worker.consuming.transport import GatedDelivery
+from worker.consuming.transport import GatedDelivery, subscribers
 from worker.ledger.check import redis_complaints
 from worker.observe.events import LedgerUnsafe, publisher
 from worker.observe.log import log_subscriber
@@ -56,6 +56,7 @@ def _start(**_: Any) -> None:
     runtime.start()
     _running.append(runtime)
     GatedDelivery.head_start.append(partial(begin, runtime))
+    subscribers.append(publish)
 
 
 @signals.worker_ready.connect(weak=False)

@@ -21,6 +21,7 @@ __all__ = [
     "LeaseTaken",
     "LedgerAway",
     "LedgerUnsafe",
+    "MessageRefused",
     "NotGivenBack",
     "PoisonRemoved",
     "Publish",
@@ -194,8 +195,17 @@ class Recovered(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class MessageRefused(Event):
+    """A whole message cannot be used and became a dead letter. `characters` is its size, `lane` its queue; None: not known."""
+
+    reason: str
+    characters: int | None = None
+    lane: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Refused(Event):
-    """A message, a part of one or a record cannot be used: it became a dead letter."""
+    """A part of a message or a record cannot be used: it became a dead letter."""
 
     reason: str
     order: str | None = None

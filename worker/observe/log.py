@@ -72,6 +72,7 @@ LINES: Final[Mapping[type[Event], Line]] = {
     events.Superseded: Line("result left to a newer owner"),
     events.NotGivenBack: Line("orders not given back: recovery will", _always_error, "check Redis"),
     events.Recovered: Line("orders put back into their queues"),
+    events.MessageRefused: Line("message refused: a dead letter", _always_error, "mend the sender"),
     events.Refused: Line("refused: a dead letter", _always_error, "mend the sender"),
     events.InternalError: Line("internal error", _always_error, "report it; an order named here is watched"),
 }
