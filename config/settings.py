@@ -1,20 +1,54 @@
 """Settings from the environment (NEO_CANCEL_...) and the accounts file, read once where a process starts."""
 
 import json
+import re
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-__all__ = ["LOCAL_REDIS_URL_FILE", "Account", "ConfigurationError", "Settings", "load_accounts", "load_settings"]
+__all__ = [
+    "LOCAL_REDIS_URL_FILE",
+    "Account",
+    "ConfigurationError",
+    "Settings",
+    "load_accounts",
+    "load_settings",
+    "read_accounts",
+]
 
+_PRINTABLE: Final = re.compile(r"[ -~]+")
 LOCAL_REDIS_URL_FILE = Path("var/redis-url")
 
 
 class ConfigurationError(Exception):
     """A setting is missing or wrong; the message names it and the remedy, without its value if that is a secret."""
+
+
+def _as_header(token: SecretStr) -> SecretStr:
+    """Refuse a token that no header can carry."""
+    if not _PRINTABLE.fullmatch(token.get_secret_value()):
+        raise ValueError("must be printable ASCII characters only, without a line break")
+    return token
+
+
+def _as_address(url: str) -> str:
+    """Refuse an address that names no host, or that no request line can carry."""
+    try:
+        parts = urlsplit(url)
+        is_whole = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_whole = False
+    if not is_whole or " " in url or not _PRINTABLE.fullmatch(url):
+        raise ValueError("must be http:// or https://, a host, and perhaps a port and a path, in printable ASCII")
+    return url
+
+
+Token = Annotated[SecretStr, AfterValidator(_as_header)]
+"""A part of a session that goes into a header of every call."""
 
 
 class Account(BaseModel):
@@ -25,9 +59,9 @@ class Account(BaseModel):
 
     model_config = {"extra": "forbid", "frozen": True}
 
-    base_url: Annotated[str, Field(pattern=r"^https?://")]
-    sid: SecretStr
-    auth: SecretStr
+    base_url: Annotated[str, AfterValidator(_as_address)]
+    sid: Token
+    auth: Token
     orders_per_second: Annotated[float, Field(ge=0)] | None = None
     verify: bool | None = None
     watch_refused: bool | None = None
@@ -66,7 +100,10 @@ class Settings(BaseSettings):
     backoff_most: float = Field(5.0, gt=0)
 
     lease: float = Field(
-        2.5, ge=0.5, description="how long other workers wait for a silent one before they take its orders over"
+        2.5,
+        ge=0.5,
+        le=3600,
+        description="how long other workers wait for a silent one before they take its orders over",
     )
     gather: float = Field(0.01, ge=0, description="least time between two writes to the ledger")
     time_to_live: int = Field(7 * 86_400, ge=60, description="how long records are kept")
@@ -100,7 +137,18 @@ def load_settings() -> Settings:
 
 
 def load_accounts(path: Path) -> dict[str, Account]:
-    """Read the accounts file. Raises ConfigurationError naming file, account and rule, never a token."""
+    """Read the accounts file, all of it right. Raises ConfigurationError naming file, account and rule, never a token."""
+    accounts, complaints = read_accounts(path)
+    for complaint in complaints.values():
+        raise ConfigurationError(complaint)
+    return accounts
+
+
+def read_accounts(path: Path) -> tuple[dict[str, Account], dict[str, str]]:
+    """Read the accounts file: the accounts that are right, and of each other one what is wrong with it, never a token.
+
+    Raises ConfigurationError where no account can be read.
+    """
     try:
         read: Any = json.loads(path.read_text())
     except OSError as error:
@@ -110,12 +158,13 @@ def load_accounts(path: Path) -> dict[str, Account]:
     if not isinstance(read, dict):
         raise ConfigurationError(f"accounts file {path}: must be a JSON object of accounts")
     accounts: dict[str, Account] = {}
+    complaints: dict[str, str] = {}
     for ucc, about in read.items():  # pyright: ignore[reportUnknownVariableType]
         try:
             accounts[str(ucc)] = Account.model_validate(about)  # pyright: ignore[reportUnknownArgumentType]
         except ValidationError as error:
-            raise ConfigurationError(f"accounts file {path}, account {ucc}: {_complaints(error, '')}") from None
-    return accounts
+            complaints[str(ucc)] = f"accounts file {path}, account {ucc}: {_complaints(error, '')}"  # pyright: ignore[reportUnknownArgumentType]
+    return accounts, complaints
 
 
 def _complaints(error: ValidationError, prefix: str) -> str:

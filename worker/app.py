@@ -11,9 +11,9 @@ from celery import Celery, signals
 
 from config.log import configure_logging
 from config.settings import ConfigurationError, Settings, load_settings
-from worker.consuming.celery_options import celery_options
+from worker.consuming.celery_options import celery_options, forget_foreign_settings
 from worker.consuming.tasks import begin, register
-from worker.consuming.transport import GatedDelivery
+from worker.consuming.transport import GatedDelivery, subscribers
 from worker.ledger.check import redis_complaints
 from worker.observe.events import LedgerUnsafe, publisher
 from worker.observe.log import log_subscriber
@@ -31,6 +31,7 @@ def _settings() -> Settings:
     return loaded
 
 
+forget_foreign_settings(os.environ)
 settings = _settings()
 _running: list[Runtime] = []
 
@@ -46,6 +47,7 @@ def _log_our_way(**_: Any) -> None:
 
 @signals.worker_init.connect(weak=False)
 def _start(**_: Any) -> None:
+    forget_foreign_settings(os.environ)
     log = configure_logging(settings.log_level)
     publish = publisher(log_subscriber(log, level=logging.getLevelNamesMapping()[settings.log_level]))
     for complaint in redis_complaints(settings.resolved_redis_url):
@@ -54,6 +56,7 @@ def _start(**_: Any) -> None:
     runtime.start()
     _running.append(runtime)
     GatedDelivery.head_start.append(partial(begin, runtime))
+    subscribers.append(publish)
 
 
 @signals.worker_ready.connect(weak=False)

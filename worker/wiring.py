@@ -116,7 +116,7 @@ def wire(
     rates, policies = Rates(file, settings.orders_per_second), Policies(file, _policy(settings))
     base = _Base(settings, publish, rates, policies)
     ledger = _ledger(base, LedgerClient(connect(settings, server), server, publish), lambda: in_hand)
-    router = _router(base, ledger, Gateway(client, FileSessions(file)))
+    router = _router(base, ledger, Gateway(client, FileSessions(file), publish))
     capacity = Capacity(settings.account_orders_at_once, rates.of, router.queues.waiting)
     probation = Probation(ledger.claims, router.take)
     in_hand = InHand(router, capacity, probation, day_is_over=partial(_day_is_over, ledger))

@@ -31,7 +31,7 @@ class Status(StrEnum):
 
 
 DEAD: Final = frozenset({Status.CANCELLED, Status.ALREADY_CANCELLED, Status.FILLED, Status.GONE})
-"""Proven dead: a further request is answered from the ledger, without a call to the broker."""
+"""Proven dead: a further request on the same trading day is answered from the ledger, without a call to the broker."""
 
 FINAL: Final = DEAD | {Status.NOT_FOUND, Status.REFUSED, Status.BLOCKED, Status.EXPIRED, Status.UNKNOWN}
 """The work on the order has ended. Only `unknown` may still be replaced, by proof."""

@@ -10,8 +10,10 @@ from typing import Any, Final
 
 from neo_cancel.record import DEAD, WATCHABLE, WORKING, Status
 
-__all__ = ["Script", "ScriptCall", "load_script"]
+__all__ = ["HANDS_SECONDS", "Script", "ScriptCall", "load_script"]
 
+HANDS_SECONDS: Final = 86_400
+"""How long it is kept what a worker took last and what became urgent in its hands: longer than any lease may be."""
 
 _DEFINED: Final = re.compile(r"^local (?:function )?(\w+)", re.MULTILINE)
 _STATUS_SETS: Final[Mapping[str, frozenset[Status]]] = {"DEAD": DEAD, "WORKING": WORKING, "WATCHABLE": WATCHABLE}
@@ -35,18 +37,21 @@ def load_script(package: str, name: str) -> Script:
 
 def _with_prelude(text: str) -> str:
     """Put what the script uses of the prelude in front of it: at every call the server makes anew all that is there."""
-    for block in reversed(_status_sets() + _read("neo_cancel", "prelude").split("\n\n")):
+    for block in reversed(_constants() + _read("neo_cancel", "prelude").split("\n\n")):
         defined = _DEFINED.search(block)
         if defined and re.search(rf"\b{defined[1]}\b", text):
             text = f"{block}\n{text}"
     return text
 
 
-def _status_sets() -> list[str]:
-    """Write the sets of record.py as Lua tables: no script lists statuses by hand."""
+def _constants() -> list[str]:
+    """Write in Lua what Python knows, too: the sets of record.py, since no script lists statuses by hand, and a lifetime."""
     return [
-        f"local {name} = {{{', '.join(f'{status} = true' for status in sorted(statuses))}}}"
-        for name, statuses in _STATUS_SETS.items()
+        f"local HANDS_SECONDS = {HANDS_SECONDS}",
+        *(
+            f"local {name} = {{{', '.join(f'{status} = true' for status in sorted(statuses))}}}"
+            for name, statuses in _STATUS_SETS.items()
+        ),
     ]
 
 

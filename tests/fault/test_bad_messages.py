@@ -4,11 +4,13 @@ import base64
 import copy
 import json
 import sys
+from contextlib import contextmanager
 
 import pytest
 
 from neo_cancel import CancelOrder, Status
 from neo_cancel.enqueue import enqueue_call
+from neo_cancel.keys import WATCH
 from tests.fault.rig import names_of
 from worker.ops.commands import worker_command
 from worker.ops.process import Child, child_environment
@@ -138,7 +140,7 @@ from worker.node import main
 take = Router.take
 
 def take_or_die(self, job, **options):
-    if job.order_number == {poison!r}:
+    if job.order_number == {poison!r} and {when}:
         os._exit(139)
     take(self, job, **options)
 
@@ -147,24 +149,35 @@ sys.exit(main())
 """
 
 
-@pytest.mark.parametrize("size", [40, 150], ids=["one message", "many messages"])
-def test_an_order_that_kills_workers_is_a_dead_letter_and_its_bulk_ends(stage, size):
-    """Three deaths point at it; the node, which starts another worker after each, gets the rest done."""
-    orders = stage.make(size)
-    poison = orders[size // 2]
-    (stage.folder / "poisoned.py").write_text(POISONED.format(poison=poison.order_number))
+@contextmanager
+def poisoned_node(stage, poison, when="True"):
+    """Run a node, which starts another worker after each death; they die when they take `poison` while `when` holds."""
+    (stage.folder / "poisoned.py").write_text(POISONED.format(poison=poison.order_number, when=when))
     command = [
         "poisoned" if part == "worker.node" else part
         for part in worker_command(["risk", "routine"], respawn=True, python=sys.executable)
     ]
     environment = child_environment(**dict(stage.workers._env), PYTHONPATH=f"{stage.folder}:.:producers")
-    stage.producer.enqueue_many(orders)
     node = Child("poisoned", command, env=environment, log_path=stage.workers.log_path)
     try:
-        stage.wait_final(names_of(orders), 90)
+        yield
     finally:
         assert 0 == node.stop(timeout_seconds=20)
-    assert [139] * 3 == [death["exit_code"] for death in stage.workers.logged("worker died: another one starts")]
+
+
+def deaths(stage):
+    return [death["exit_code"] for death in stage.workers.logged("worker died: another one starts")]
+
+
+@pytest.mark.parametrize("size", [40, 150], ids=["one message", "many messages"])
+def test_an_order_that_kills_workers_is_a_dead_letter_and_its_bulk_ends(stage, size):
+    """Three deaths point at it; the node, which starts another worker after each, gets the rest done."""
+    orders = stage.make(size)
+    poison = orders[size // 2]
+    stage.producer.enqueue_many(orders)
+    with poisoned_node(stage, poison):
+        stage.wait_final(names_of(orders), 90)
+    assert [139] * 3 == deaths(stage)
     blamed = stage.record(names_of([poison])[0])
     assert (Status.UNKNOWN, 3, "dead letter: 3 workers died when they took it") == (
         blamed.status,
@@ -173,6 +186,40 @@ def test_an_order_that_kills_workers_is_a_dead_letter_and_its_bulk_ends(stage, s
     )
     assert 1 == len(stage.dead_letters())
     stage.assert_true([name for name in names_of(orders) if name != blamed.key])
+
+
+def test_a_dead_letter_is_watched_and_read_and_a_proof_replaces_unknown(make_stage):
+    """It is never sent again: somebody else cancels it."""
+    stage = make_stage(NEO_CANCEL_WATCH_INTERVAL="0.1")
+    [poison] = stage.make(1)
+    [name] = names_of([poison])
+    stage.producer.enqueue(poison)
+    with poisoned_node(stage, poison, "not job.is_watched"):
+        ended = stage.wait_final([name], 90)[0]
+        stage.until(lambda: stage.record(name).fence > ended.fence + 1, "a look or two")
+        assert ("open", 0) == (stage.sandbox.lookup([poison.order_number])[poison.order_number]["state"], stage.calls())
+        stage.sandbox.set_state(poison.order_number, "cancelled")
+        stage.until(lambda: stage.record(name).is_dead, "the proof")
+    proof = stage.record(name)
+    assert (True, ended.final_at, 3) == (proof.verified, proof.first_final_at, proof.crashes)
+    assert [139] * 3 == deaths(stage)
+
+
+def test_an_order_that_kills_those_that_read_it_is_left_alone_after_two_more_deaths(make_stage):
+    stage = make_stage(NEO_CANCEL_WATCH_INTERVAL="0.1")
+    [poison] = stage.make(1)
+    [name] = names_of([poison])
+    stage.producer.enqueue(poison)
+    with poisoned_node(stage, poison):
+        stage.until(lambda: stage.record(name).crashes == 5, "five deaths", 90)
+        [other] = stage.make(1)
+        stage.producer.enqueue(other)
+        stage.assert_true(names_of([other]))
+    assert (Status.UNKNOWN, 0, [139] * 5) == (
+        stage.record(name).status,
+        stage.server.client.zcard(WATCH),
+        deaths(stage),
+    )
 
 
 def test_orders_beyond_what_an_account_may_hold_wait_in_the_ledger(make_stage):

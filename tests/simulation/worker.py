@@ -49,7 +49,7 @@ class OrdersWorker:
         self._claims: dict[Job, Claim] = {}
         self._router = Router(
             World(
-                broker=Gateway(_Client(process), _Sessions(process)),  # type: ignore[arg-type]
+                broker=Gateway(_Client(process), _Sessions(process), lambda _: None),  # type: ignore[arg-type]
                 rate_limiter=process.rate,
                 read_budget=SharedReadBudget(lambda ucc: process.rate.take_read(ucc, _READS_PER_SECOND)),
                 ledger=_Ledger(self._ended),

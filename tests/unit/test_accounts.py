@@ -115,6 +115,17 @@ async def test_a_file_that_cannot_be_read_changes_nothing_and_is_told(desk):
     assert [AccountsUnreadable(told, to_do=f"mend {desk.path}")] == desk.events
 
 
+async def test_a_wrong_account_goes_on_as_it_was_and_the_others_are_read(desk):
+    """A token that no header can carry is named by its account and field, and never shown."""
+    await desk.sessions.current("AB123")
+    desk.write(AB123=(Session("https://broker", "sid-2", "auth-2\n"), {}), CD456=(NEW, {}))
+    assert NEW == await desk.sessions.current("CD456")
+    assert OLD == await desk.sessions.current("AB123")
+    [told] = desk.events
+    assert f"accounts file {desk.path}, account AB123: auth: Value error, must be printable ASCII" in told.error
+    assert "auth-2" not in told.error
+
+
 async def test_a_file_that_is_not_there_is_told(desk):
     desk.path.unlink()
     with pytest.raises(NoSessionError):

@@ -1,5 +1,9 @@
 """Celery's options: nothing of a strategy's environment is obeyed, and every URL is written the way kombu wants it."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 from celery import Celery
 from celery.utils.imports import symbol_by_name
@@ -56,3 +60,27 @@ def test_a_setting_of_another_app_in_the_environment_does_not_win(monkeypatch):
     app.config_from_object(options("redis://ours:1/0"))
     assert ["redis://ours:1/0"] * 2 == [app.conf.broker_read_url, app.conf.broker_write_url]
     assert "ours" == app.connection_for_read().hostname
+
+
+FOREIGN = {
+    f"CELERY_{name}": "redis://other:1/0"
+    for name in ("BROKER_URL", "BROKER_READ_URL", "BROKER_WRITE_URL", "RESULT_BACKEND")
+}
+ASK = """
+import os
+from worker.app import app
+from celery import signals
+os.environ.update(CELERY_BROKER_URL="redis://other:1/0", CELERY_RESULT_BACKEND="redis://other:1/0")
+signals.worker_init.send(None)
+conf = app.conf
+print(conf.broker_url, conf.broker_read_url, conf.broker_write_url, conf.result_backend, app.connection_for_read().hostname)
+"""
+
+
+def test_a_worker_s_process_obeys_no_variable_of_another_app():
+    """Nor one that Celery's command line writes after it has imported the app."""
+    ours = "redis://127.0.0.1:1/0"
+    environment = {**os.environ, **FOREIGN, "CELERY_LOADER": "no.such:Loader", "NEO_CANCEL_REDIS_URL": ours}
+    environment["PYTHONPATH"] = ".:producers"
+    asked = subprocess.run([sys.executable, "-c", ASK], env=environment, capture_output=True, text=True, check=False)
+    assert [*[ours] * 4, "127.0.0.1"] == asked.stdout.split()[-5:], asked.stderr

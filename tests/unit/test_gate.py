@@ -13,11 +13,20 @@ from neo_cancel.errors import InvalidOrderError
 from neo_cancel.order import CancelOrder
 from worker.consuming.envelope import Message, read
 from worker.consuming.kinds import KINDS, Kind
-from worker.consuming.transport import GatedDelivery, _Gate
+from worker.consuming.transport import GatedDelivery, _Gate, subscribers
 from worker.dispatch.intake import Chunk
 from worker.ledger.keys import DEAD_LETTERS, DEAD_LETTERS_KEPT
+from worker.observe.events import MessageRefused
 
 ORDER = CancelOrder(ucc="AB123", order_number="251015000123456", deadline_seconds=60.0)
+
+
+@pytest.fixture
+def published():
+    events = []
+    subscribers.append(events.append)
+    yield events
+    subscribers.clear()
 
 
 def good():
@@ -169,6 +178,12 @@ def test_a_refused_message_never_reaches_celery():
     transport._deliver(message, "risk")
     assert ([], []) == (transport.begun, transport.delivered)
     assert [(read(message), message)] == transport.channels[0].letters
+
+
+def test_a_refused_message_is_published_by_reason_size_and_lane_without_its_content(published):
+    transport, message = Transport(), headed(eta="2026")
+    transport._deliver(message, "risk")
+    assert [MessageRefused("headers.eta: is not supported", len(json.dumps(message)), "risk")] == published
 
 
 def test_a_message_too_deep_to_be_written_again_is_refused_without_its_text():

@@ -1,5 +1,6 @@
 """An account's calls with its session inside: what a missing reply means, and whose session is replaced."""
 
+import socket
 from dataclasses import dataclass
 
 import httpx
@@ -66,7 +67,7 @@ class Sessions:
 def gateway(*answers, sessions=None):
     broker = Broker(*answers)
     sessions = sessions or Sessions()
-    return Gateway(KotakClient(broker, Timeouts()), sessions), broker, sessions
+    return Gateway(KotakClient(broker, Timeouts()), sessions, [].append), broker, sessions
 
 
 async def test_a_cancel_goes_out_as_the_job_says():
@@ -163,3 +164,21 @@ async def test_a_read_without_an_answer_is_none(answer, session):
     """No reply, or no session to ask with."""
     gate, _, _ = gateway(answer, sessions=Sessions(session))
     assert await gate.read_book("AB123") is None
+
+
+async def test_what_a_person_must_mend_is_published_once_for_all_accounts():
+    error = httpx.ConnectError("gaierror")
+    error.__cause__ = socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+    events = []
+    gate = Gateway(KotakClient(Broker(error), Timeouts()), Sessions(), events.append)
+    for ucc in ("AB123", "CD456", "AB123"):
+        assert Failure.NOT_SENT is await gate.cancel(Job(ucc))
+    text = "the name old.test was not found: Name or service not known"
+    assert [("AB123", text)] == [(event.ucc, event.text) for event in events]
+
+
+async def test_what_may_pass_by_itself_is_published_by_the_attempt_alone():
+    events = []
+    gate = Gateway(KotakClient(Broker(httpx.ConnectTimeout("slow")), Timeouts()), Sessions(), events.append)
+    await gate.cancel(Job())
+    assert [] == events

@@ -8,7 +8,7 @@ import pytest
 from neo_cancel.scripts import ScriptCall, load_script
 from tests.unit.ledger_fakes import ScriptedLedger, job, name
 from worker.ledger.held import Held
-from worker.ledger.keys import WORKERS
+from worker.ledger.keys import WORKERS, taken_key
 from worker.ledger.lease import Lease, Validity
 from worker.observe.events import LeaseLost, LeaseTaken
 
@@ -133,10 +133,11 @@ async def test_recovery_may_reap_while_the_lease_is_steady():
     assert rig.lease.may_reap
 
 
-async def test_signing_off_ends_the_lease_at_once():
+async def test_signing_off_ends_the_lease_at_once_and_blames_no_order():
     rig = Rig()
     await rig.lease.sign_off()
-    assert [("ZADD", WORKERS, 0, rig.lease.worker)] == rig.ledger.commands
+    worker = rig.lease.worker
+    assert [("DEL", taken_key(worker)), ("ZADD", WORKERS, 0, worker)] == rig.ledger.commands
 
 
 # ---------------------------------------------------------------------- losing it

@@ -1,6 +1,7 @@
 """The ledger's steps, fast, on a stand-in for Redis that runs the same Lua."""
 
 import json
+import time
 
 import fakeredis
 import pytest
@@ -126,7 +127,7 @@ def test_an_order_the_ledger_does_not_know_is_called_missing(server):
 def test_a_further_request_depends_on_what_is_known(server, status, answer):
     """Dead orders are answered, working ones attached to, and whatever may still work is tried again."""
     document = json.dumps(order().to_wire())
-    server.set("nc:order:AB123:251015000123451", f"{status} 3 - 1000 1 2 {document}")
+    server.set("nc:order:AB123:251015000123451", f"{status} 3 - {time.time() * 1000:.0f} 1 2 {document}")
     assert [answer] == enqueue(server, order())
     record = OrderRecord.decode(server.get("nc:order:AB123:251015000123451"))
     assert ("queued" if answer == 0 else status) == record.status

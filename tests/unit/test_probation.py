@@ -49,6 +49,13 @@ async def test_a_watched_order_is_no_suspect():
     assert (1, []) == (len(desk.orders.taken), desk.ledger.suspects)
 
 
+async def test_a_watched_order_that_killed_workers_is_looked_at_alone_and_never_sent():
+    desk = Desk()
+    desk.in_hand.begin([job(1, crashes=3, watched=True)], "routine")
+    await settle()
+    assert ([0], desk.orders.taken) == (desk.orders.sends, desk.ledger.suspects)
+
+
 async def test_suspects_that_have_not_begun_are_forgotten_with_the_lease():
     desk = Desk()
     message = suspects(desk, 3)

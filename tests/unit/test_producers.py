@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -60,7 +61,7 @@ def end(client) -> Callable[..., None]:
     def one(name: str, status: str = "cancelled", **fields: Any) -> None:
         ucc, _, number = name.partition(":")
         document = json.dumps({"ucc": ucc, "order_number": number, **fields})
-        client.set(named_key(name), f"{status} 1 - 1000 1 0 {document}")
+        client.set(named_key(name), f"{status} 1 - {time.time() * 1000:.0f} 1 0 {document}")
         client.xadd(EVENTS, {"ended": f"{name} {status}"})
 
     return one

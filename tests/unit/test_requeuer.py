@@ -8,12 +8,14 @@ from neo_cancel import Status
 from tests.unit.ledger_fakes import name, number, order
 from worker.ledger.keys import DEAD_LETTERS, ROUTINE_QUEUED, WATCH, held_key, named_key
 from worker.ledger.requeuer import NO_OWNER, Requeuer
+from worker.ledger.watch_policy import WatchPolicy
 from worker.observe.events import PoisonRemoved, Refused
 
 
 @pytest.fixture
 def requeuer(worker):
-    return Requeuer(worker.client, ttl_seconds=600, publish=worker.events.append)
+    watch_policy = WatchPolicy(lambda _, status: status != "refused", interval_seconds=60.0)
+    return Requeuer(worker.client, watch_policy, ttl_seconds=600, publish=worker.events.append)
 
 
 async def claimed(worker, redis, *lasts, crashes=0):
@@ -78,7 +80,9 @@ async def test_an_order_that_two_deaths_point_at_comes_back_alone_and_last(worke
     assert ([number(3)], [[number(1)], [number(2)]]) == (front, sorted(alone))
 
 
-async def test_an_order_that_three_deaths_point_at_ends_unknown_and_is_a_dead_letter(worker, redis, requeuer):
+async def test_an_order_that_three_deaths_point_at_ends_unknown_and_is_a_dead_letter_and_is_watched(
+    worker, redis, requeuer
+):
     await claimed(worker, redis, 1, crashes=2)
     assert 0 == await requeuer.requeue(worker.id, [name(1)], why="died", suspects=1)
     record = await worker.record()
@@ -87,7 +91,19 @@ async def test_an_order_that_three_deaths_point_at_ends_unknown_and_is_a_dead_le
     letter = json.loads(await redis.lindex(DEAD_LETTERS, 0))
     assert (record.text, number(1)) == (letter["reason"], json.loads(letter["message"])["order_number"])
     assert PoisonRemoved(name(1), 3) in worker.events
-    assert ([], []) == (await worker.names(WATCH), await queue(redis))
+    assert ([name(1)], []) == (await worker.names(WATCH), await queue(redis))
+
+
+@pytest.mark.parametrize(("crashes", "watched"), [(2, [name(1)]), (3, [name(1)]), (4, [])])
+async def test_a_watched_order_that_kills_workers_keeps_its_end_and_is_watched_only_so_long(
+    worker, redis, requeuer, crashes, watched
+):
+    await claimed(worker, redis, 1, crashes=crashes)
+    await rewrite(redis, 1, 0, "blocked")
+    assert 0 == await requeuer.requeue(worker.id, [name(1)], why="died", suspects=1)
+    record = await worker.record()
+    assert ("blocked", crashes + 1, None, None) == (record.status, record.crashes, record.text, record.owner)
+    assert (watched, []) == (await worker.names(WATCH), await worker.names(held_key(worker.id)))
 
 
 async def test_an_order_that_was_held_by_a_dead_worker_is_not_to_blame(worker, redis, requeuer):

@@ -6,8 +6,9 @@ from importlib import resources
 import fakeredis
 import pytest
 
+from config.settings import Settings
 from neo_cancel.record import DEAD, WATCHABLE, WORKING, Status
-from neo_cancel.scripts import ScriptCall, load_script
+from neo_cancel.scripts import HANDS_SECONDS, ScriptCall, load_script
 from worker.ledger.keys import BACKLOGS, PERMANENT
 
 SCRIPTS = [
@@ -71,3 +72,16 @@ def test_a_call_names_the_script_by_its_digest():
     script = load_script("worker.ledger", "orphans")
     call = ScriptCall(script, [BACKLOGS], [1000, "nc:backlog:risk:"])
     assert ("EVALSHA", script.digest, 1, BACKLOGS, 1000, "nc:backlog:risk:") == call.command
+
+
+@pytest.mark.parametrize(("package", "name"), [*SCRIPTS, ("neo_cancel", "prelude")])
+def test_no_script_has_a_lifetime_of_its_own_for_what_a_worker_holds(package, name):
+    """A lease may be longer than a minute, and a time to live longer than a week."""
+    text = own_code(package, name)
+    assert not re.search(r"'EXPIRE', (taken|urgent|backlog), \d", text)
+
+
+def test_the_lifetime_of_what_a_worker_took_is_written_from_python_and_longer_than_a_lease():
+    assert f"local HANDS_SECONDS = {HANDS_SECONDS}\n" in load_script("worker.ledger", "claim").text
+    [most] = [rule.le for rule in Settings.model_fields["lease"].metadata if hasattr(rule, "le")]
+    assert most < HANDS_SECONDS

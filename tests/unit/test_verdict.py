@@ -3,7 +3,7 @@
 import pytest
 
 from worker.kotak.codes import Action
-from worker.kotak.replies import Failure, Reply
+from worker.kotak.replies import Failure, NotSent, Reply
 from worker.orders.verdict import Verdict, judge
 
 VARIETIES = ["regular", "bracket", "cover"]
@@ -208,3 +208,14 @@ def test_what_the_broker_turned_away_unread_has_not_left(code, expected):
 def test_only_what_never_left_has_not_left(answer):
     """An order of which nothing was sent may end as expired."""
     assert (answer is Failure.MAYBE_SENT) is judged(answer).has_left
+
+
+def test_what_was_not_sent_says_why_and_is_tried_again():
+    said = judged(NotSent("broker.test refuses connections"))
+    assert (Action.RETRY, False, False) == (said.action, said.has_left, said.may_have_acted)
+    assert "the broker cannot be reached: broker.test refuses connections" == said.text
+
+
+@pytest.mark.parametrize("reply", [Reply(403, ok=False), Reply(403, ok=False, readable=False)])
+def test_an_error_that_says_nothing_is_known_by_its_http_status(reply):
+    assert "HTTP 403" == judged(reply).code

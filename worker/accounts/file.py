@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from config.settings import Account, ConfigurationError, load_accounts
+from config.settings import Account, ConfigurationError, read_accounts
 from worker.observe.events import AccountsUnreadable, Publish
 
 __all__ = ["AccountsFile"]
@@ -12,7 +12,8 @@ __all__ = ["AccountsFile"]
 class AccountsFile:
     """The accounts, as the file named them. It is read when one is missed or refused, not before, and only if it has changed.
 
-    Those that keep what they made of an account `subscribe` to changes.
+    An account that is wrong in it goes on as it was, and the others are read. Those that keep what they made of an account
+    `subscribe` to changes.
     """
 
     def __init__(self, path: Path, publish: Publish) -> None:
@@ -32,11 +33,17 @@ class AccountsFile:
             stamp = about.st_mtime_ns, about.st_size
             if stamp == self._stamp:
                 return
-            accounts = load_accounts(self._path)
+            accounts, complaints = read_accounts(self._path)
         except (ConfigurationError, OSError) as error:
             # A half-written file must not stop the accounts that work.
-            self._publish(AccountsUnreadable(str(error), to_do=f"mend {self._path}"))
+            self._complain(str(error))
             return
-        self._stamp, self.accounts = stamp, accounts
+        for complaint in complaints.values():
+            self._complain(complaint)
+        kept = {ucc: self.accounts[ucc] for ucc in complaints if ucc in self.accounts}
+        self._stamp, self.accounts = stamp, accounts | kept
         for on_change in self._subscribers:
             on_change()
+
+    def _complain(self, error: str) -> None:
+        self._publish(AccountsUnreadable(error, to_do=f"mend {self._path}"))

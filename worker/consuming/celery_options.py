@@ -1,6 +1,7 @@
 """Celery's options, each with the loss or the delay it prevents. Nothing in a strategy's environment is obeyed."""
 
-from typing import Any
+from collections.abc import MutableMapping
+from typing import Any, Final
 from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 
 from kombu import Exchange, Queue
@@ -9,7 +10,24 @@ from config.settings import Settings
 from neo_cancel.order import Lane
 from worker.consuming.transport import GatedSentinelTransport, GatedTransport
 
-__all__ = ["celery_options"]
+__all__ = ["celery_options", "forget_foreign_settings"]
+
+_FOREIGN: Final = (
+    "CELERY_BROKER_URL",
+    "CELERY_BROKER_READ_URL",
+    "CELERY_BROKER_WRITE_URL",
+    "CELERY_RESULT_BACKEND",
+    "CELERY_LOADER",
+)
+
+
+def forget_foreign_settings(environment: MutableMapping[str, str]) -> None:
+    """Take out of a process's environment what Celery would obey before the app's own options.
+
+    Celery's command line writes some of them again, from BROKER_URL and RESULT_BACKEND, once it has imported the app.
+    """
+    for name in _FOREIGN:
+        environment.pop(name, None)
 
 
 def celery_options(settings: Settings) -> dict[str, Any]:
@@ -37,7 +55,6 @@ def celery_options(settings: Settings) -> dict[str, Any]:
     if master:
         transport["master_name"] = master
     return {
-        # Both set: CELERY_BROKER_URL in the environment must not win.
         "broker_url": url,
         "broker_read_url": url,
         "broker_write_url": url,

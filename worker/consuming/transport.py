@@ -1,5 +1,6 @@
 """Celery's Redis transport, with a gate: a message that cannot be read becomes a dead letter instead of ending the worker."""
 
+import json
 from collections.abc import Callable
 from typing import Any, ClassVar, Final, cast
 
@@ -9,10 +10,20 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from neo_cancel.order import Lane
 from worker.consuming.envelope import Message, read
 from worker.ledger.dead_letter import dead_letter_commands
+from worker.observe.events import Event, MessageRefused, Publish
 
-__all__ = ["GatedDelivery", "GatedSentinelTransport", "GatedTransport"]
+__all__ = ["GatedDelivery", "GatedSentinelTransport", "GatedTransport", "subscribers"]
 
 _QUEUES: Final = frozenset(Lane)
+_SHOWN: Final = 300
+
+subscribers: Final[list[Publish]] = []
+"""Told of each message that becomes a dead letter. kombu makes transports and channels, so they cannot be given it."""
+
+
+def _publish(event: Event) -> None:
+    for subscriber in subscribers:
+        subscriber(event)
 
 
 class _Gate:
@@ -39,7 +50,9 @@ class _Gate:
             return super()._brpop_read(**options)  # type: ignore[misc]  # pyright: ignore
         except (ValueError, RecursionError) as error:
             text = getattr(error, "doc", None) or repr(getattr(error, "object", b""))
-            self.add_dead_letter(f"message: must be JSON ({type(error).__name__})", text)
+            reason = f"message: must be JSON ({type(error).__name__})"
+            self.add_dead_letter(reason, text)
+            _publish(MessageRefused(reason, len(text)))
             return True
 
     def add_dead_letter(self, reason: str, message: object) -> None:
@@ -63,18 +76,21 @@ class GatedDelivery:
         if queue in _QUEUES:
             found = read(message)
             if isinstance(found, str):
-                self._refuse(found, message)
+                self._refuse(found, message, queue)
                 return
             for begin in self.head_start:
                 begin(found)
         super()._deliver(message, queue)  # type: ignore[misc]  # pyright: ignore
 
-    def _refuse(self, reason: str, message: object) -> None:
+    def _refuse(self, reason: str, message: object, queue: str) -> None:
         channel: Any = self.channels[0]  # type: ignore[attr-defined]  # pyright: ignore
+        characters = None
         try:
+            characters = len(json.dumps(message, default=repr))
             channel.add_dead_letter(reason, message)
         except RecursionError:  # nested more deeply than JSON can be written
             channel.add_dead_letter(reason, "")
+        _publish(MessageRefused(reason[:_SHOWN], characters, queue))
 
 
 class GatedChannel(_Gate, kombu_redis.Channel):

@@ -6,7 +6,7 @@ from worker.dispatch.capacity import Capacity
 from worker.dispatch.group import Group
 from worker.dispatch.ports import Orders
 from worker.dispatch.probation import Probation
-from worker.ledger.requeuer import MOST_CRASHES
+from worker.ledger.crashes import MOST_CRASHES
 from worker.orders.job import Job
 
 __all__ = ["InHand"]
@@ -40,10 +40,11 @@ class InHand:
         return group
 
     def _hand_over(self, job: Job) -> None:
-        if job.is_watched:
-            self._orders.take(job, sends=0 if self._day_is_over(job) else 1)
-        elif job.crashes >= MOST_CRASHES - 1:
+        # A watched order that killed workers is only read, as probation takes it: it is never sent again.
+        if job.crashes >= (MOST_CRASHES if job.is_watched else MOST_CRASHES - 1):
             self._probation.add(job)
+        elif job.is_watched:
+            self._orders.take(job, sends=0 if self._day_is_over(job) else 1)
         else:
             self._orders.take(job)
 

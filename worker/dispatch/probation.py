@@ -1,4 +1,4 @@
-"""Orders that two deaths of workers point at: one at a time, so that a third death names the one to blame."""
+"""Orders that two deaths of workers point at: one at a time, so that a further death names the one to blame."""
 
 import asyncio
 import contextlib
@@ -14,7 +14,10 @@ _SECONDS: Final = 1.0
 
 
 class Probation:
-    """Begins with suspects one after the other, through `take`: the next one when the last has ended, or after a second."""
+    """Begins with suspects one after the other, through `take`: the next one when the last has ended, or after a second.
+
+    `take` sends no cancel for a watched order.
+    """
 
     def __init__(self, suspects: Suspects, take: Callable[[Job], None], *, seconds: float = _SECONDS) -> None:
         self._suspects, self._take, self._seconds = suspects, take, seconds

@@ -14,6 +14,7 @@ from worker.kotak.order_book import BookPage, read_page
 from worker.kotak.replies import Reply, parse_reply
 from worker.kotak.session import Session
 from worker.kotak.transport import Prepared, prepare
+from worker.kotak.unreachable import unreachable
 
 __all__ = ["CANCEL_PATHS", "KotakClient", "MaybeSentError", "NotSentError", "Timeouts", "TransportError"]
 
@@ -24,14 +25,19 @@ CANCEL_PATHS: Final = {
 }
 _BOOK: Final = "/quick/user/orders"
 _CALLS_KEPT: Final = 3000
+_MEND_SESSION: Final = "mend the account's session"
 
 
 class TransportError(Exception):
-    """No reply came; the message names the cause, never an address or a token."""
+    """No reply came; the message names the cause and perhaps the host, never a token."""
 
 
 class NotSentError(TransportError):
-    """No byte of the request left this machine: the broker cannot have acted."""
+    """No byte of the request left this machine: the broker cannot have acted. `to_do` is None where it may pass by itself."""
+
+    def __init__(self, text: str, to_do: str | None = None) -> None:
+        super().__init__(text)
+        self.to_do = to_do
 
 
 class MaybeSentError(TransportError):
@@ -127,8 +133,10 @@ class KotakClient:
                     await response.aclose()
                 return response.status_code, response.headers, content
         except (httpx.HTTPError, httpx.StreamError, OSError) as error:
-            kind = NotSentError if _cannot_have_left(error) else MaybeSentError
-            raise kind(type(error.__cause__ or error).__name__) from error
+            if _cannot_have_left(error):
+                why = unreachable(error, request.url.host)
+                raise NotSentError(why.text, why.to_do) from error
+            raise MaybeSentError(type(error.__cause__ or error).__name__) from error
 
 
 def _prepared(method: str, session: Session, path: str) -> tuple[httpx.URL, Prepared]:
@@ -136,7 +144,9 @@ def _prepared(method: str, session: Session, path: str) -> tuple[httpx.URL, Prep
         url = httpx.URL(session.url(path))
         return url, prepare(method, url, session.headers)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise NotSentError(type(error).__name__) from error
+        # Accounts are checked when they are read; what gets here is a session of another source.
+        what = "a session token" if isinstance(error, httpx.LocalProtocolError) else "base_url"
+        raise NotSentError(f"{what} cannot be sent: {type(error).__name__}", _MEND_SESSION) from error
 
 
 async def _content(response: httpx.Response) -> bytes:

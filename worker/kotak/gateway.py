@@ -7,6 +7,7 @@ from worker.kotak.codes import is_session_gone
 from worker.kotak.order_book import BookPage
 from worker.kotak.replies import Failure, Reply
 from worker.kotak.session import NoSessionError, Session, Sessions
+from worker.observe.events import BrokerUnreachable, Publish
 
 __all__ = ["CancelJob", "Gateway"]
 
@@ -41,11 +42,12 @@ class CancelJob(Protocol):
 
 
 class Gateway:
-    """Cancels and reads for all accounts of one process."""
+    """Cancels and reads for all accounts of one process. A cause that a person must mend is published once."""
 
-    def __init__(self, client: KotakClient, sessions: Sessions) -> None:
-        self._client, self._sessions = client, sessions
+    def __init__(self, client: KotakClient, sessions: Sessions, publish: Publish) -> None:
+        self._client, self._sessions, self._publish = client, sessions, publish
         self._used: dict[str, Session] = {}
+        self._told: set[str] = set()
 
     async def cancel(self, job: CancelJob) -> Reply | Failure:
         """Send the job's cancel once, by the endpoint of its variety. Raises NoSessionError where the account has none."""
@@ -58,7 +60,8 @@ class Gateway:
                 amo=job.amo,
                 trading_symbol=job.trading_symbol,
             )
-        except NotSentError:
+        except NotSentError as error:
+            self._tell(job.ucc, error)
             return Failure.NOT_SENT
         except MaybeSentError:
             return Failure.MAYBE_SENT
@@ -94,3 +97,10 @@ class Gateway:
         if page.rows is None and is_session_gone(page.reply):
             await self.renew(ucc)  # for the next read: this one has used what the account may read now
         return page
+
+    def _tell(self, ucc: str, error: NotSentError) -> None:
+        """Publish what a person must mend, once for each cause: every order of every account there meets it."""
+        text = str(error)
+        if error.to_do is not None and text not in self._told:
+            self._told.add(text)
+            self._publish(BrokerUnreachable(ucc, text, error.to_do))

@@ -8,7 +8,7 @@ from typing import Any, Final, cast
 
 import orjson
 
-__all__ = ["MAX_TEXT", "Failure", "Reply", "parse_reply"]
+__all__ = ["MAX_TEXT", "Failure", "NotSent", "Reply", "parse_reply"]
 
 MAX_TEXT: Final = 300
 MAX_RETRY_AFTER_SECONDS: Final = 300.0
@@ -40,6 +40,13 @@ class Failure(StrEnum):
 
     NOT_SENT = "not_sent"
     MAYBE_SENT = "maybe_sent"
+
+
+@dataclass(frozen=True, slots=True)
+class NotSent:
+    """No byte left this machine; `why` names host and cause, never a token."""
+
+    why: str
 
 
 def parse_reply(http_status: int, headers: Mapping[str, str], body: bytes, *, now: float = 0.0) -> Reply:

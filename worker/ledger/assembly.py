@@ -63,7 +63,8 @@ class LedgerRoom:
         self.client, self._callbacks = client, callbacks
         ttl_seconds = options.time_to_live
         self.held = held = Held()
-        requeuer = Requeuer(client, ttl_seconds=ttl_seconds, publish=publish)
+        watch_policy = WatchPolicy(callbacks.is_watched, options.watch_interval)
+        requeuer = Requeuer(client, watch_policy, ttl_seconds=ttl_seconds, publish=publish)
         self.lease = lease = Lease(
             client,
             held,
@@ -73,7 +74,6 @@ class LedgerRoom:
             on_urgent=callbacks.on_urgent,
             publish=publish,
         )
-        watch_policy = WatchPolicy(callbacks.is_watched, options.watch_interval)
         records = Records(client, lease, watch_policy, ttl_seconds=ttl_seconds)
         self.notes = Notes(records, held)
         self.note = self.notes.note

@@ -8,9 +8,10 @@ from typing import Final
 from neo_cancel.enqueue import enqueue_call
 from neo_cancel.order import CancelOrder, Lane
 from neo_cancel.record import Status
+from neo_cancel.scripts import HANDS_SECONDS
 from worker.ledger.client import LedgerClient
 from worker.ledger.held import Held
-from worker.ledger.keys import BACKLOGS, TAKEN_SECONDS, place_of_backlog, taken_key
+from worker.ledger.keys import BACKLOGS, place_of_backlog, taken_key
 from worker.ledger.lease import Lease
 from worker.ledger.records import WRITE_AT_MOST, Records
 from worker.ledger.requeuer import Requeuer
@@ -27,7 +28,7 @@ _MISSING: Final = b"missing"
 class Claims:
     """One per process; all methods belong to its event loop. What is taken is in `held` until it is written or given back.
 
-    `ttl_seconds` is how long records live that are written here, for orders that came without one.
+    `ttl_seconds` is how long records live that are written here, for orders that came without one, and backlogs.
     """
 
     def __init__(
@@ -59,7 +60,9 @@ class Claims:
         """
         ucc = orders[0].ucc
         names = [f"{ucc}:{order.order_number}" for order in orders]
-        answers = await self._lease.take(lambda worker: claim_call(worker, lane, ucc, names, at_most=at_most))
+        answers = await self._lease.take(
+            lambda worker: claim_call(worker, lane, ucc, names, at_most=at_most, ttl_seconds=self._ttl_seconds)
+        )
         missing = [order for order, answer in zip(orders, answers, strict=True) if answer == _MISSING]
         if missing:
             # The queue that the message lay in decides: its orders need not name their lane.
@@ -103,7 +106,7 @@ class Claims:
     async def suspect(self, job: Job) -> None:
         """Make this order the only suspect if the worker dies now. Waits for a server that is away."""
         taken = taken_key(self._lease.worker)
-        commands = (("DEL", taken), ("RPUSH", taken, job.name), ("EXPIRE", taken, TAKEN_SECONDS))
+        commands = (("DEL", taken), ("RPUSH", taken, job.name), ("EXPIRE", taken, HANDS_SECONDS))
         await self._ledger.retry_until_available(partial(self._ledger.run_all, commands))
 
     async def release(self, jobs: Iterable[Job]) -> None:

@@ -7,8 +7,8 @@ risk, routine             list        permanent          Celery's queues, one li
 nc:queued:LANE            sorted set  permanent          orders that wait in that queue, by their message's time
 nc:workers                sorted set  permanent          workers by the end of their lease
 nc:held:WORKER            set         while work goes on what a worker holds; emptied by its work or by recovery
-nc:urgent:WORKER          list        60 s               orders held by that worker that became urgent
-nc:taken:WORKER           list        60 s               what a worker took since it last cleared its suspects
+nc:urgent:WORKER          list        a day              orders held by that worker that became urgent
+nc:taken:WORKER           list        a day              what a worker took since it last cleared its suspects
 nc:backlog:LANE:UCC       list        time to live       orders of an account beyond what its workers take at once
 nc:backlogs               sorted set  permanent          backlogs by when another worker takes them over
 nc:front:LANE             list        60 s               how far that queue was worked off at recovery's latest looks
@@ -57,7 +57,6 @@ __all__ = [
     "RISK_QUEUED",
     "ROUTINE_QUEUED",
     "TAKEN_PREFIX",
-    "TAKEN_SECONDS",
     "URGENT_PREFIX",
     "WATCH",
     "WORKERS",
@@ -85,7 +84,6 @@ DEAD_LETTERS: Final = "nc:dead_letters"
 COUNTERS: Final = "nc:counters"
 HELD_PREFIX: Final = "nc:held:"
 TAKEN_PREFIX: Final = "nc:taken:"
-TAKEN_SECONDS: Final = 60
 RISK_QUEUED: Final = queued_key(Lane.RISK)
 ROUTINE_QUEUED: Final = queued_key(Lane.ROUTINE)
 

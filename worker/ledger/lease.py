@@ -9,7 +9,7 @@ from neo_cancel.messages import new_id
 from neo_cancel.scripts import ScriptCall
 from worker.ledger.client import LedgerClient
 from worker.ledger.held import Held
-from worker.ledger.keys import WORKERS
+from worker.ledger.keys import WORKERS, taken_key
 from worker.ledger.reconciliation import Reconciliation
 from worker.ledger.steps import renew_call
 from worker.observe.events import LeaseLost, LeaseTaken, Publish
@@ -130,5 +130,9 @@ class Lease:
         self._on_lost()
 
     async def sign_off(self) -> None:
-        """End the lease: no other worker need wait until it runs out. Raises RedisError where the server is away."""
+        """End the lease: no other worker need wait until it runs out. Raises RedisError where the server is away.
+
+        A worker that ends like this was killed by no order.
+        """
+        await self._ledger.run("DEL", taken_key(self.worker))
         await self._ledger.run("ZADD", WORKERS, 0, self.worker)

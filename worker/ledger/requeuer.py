@@ -8,14 +8,15 @@ from neo_cancel.messages import CHUNK_SIZE
 from neo_cancel.record import Status
 from neo_cancel.scripts import ScriptCall
 from worker.ledger.client import LedgerClient
+from worker.ledger.crashes import MOST_CRASHES
 from worker.ledger.keys import RISK_QUEUED, ROUTINE_QUEUED, held_key, named_key, order_key
 from worker.ledger.steps import Entry, PutBack, forget_call, record_call, requeue_call
+from worker.ledger.watch_policy import WatchPolicy
 from worker.observe.events import PoisonRemoved, Publish, Refused
 from worker.orders.job import Job
 
-__all__ = ["MOST_CRASHES", "NO_OWNER", "Requeuer"]
+__all__ = ["NO_OWNER", "Requeuer"]
 
-MOST_CRASHES: Final = 3
 NO_OWNER: Final = "-"
 _CALLS_AT_ONCE: Final = 20
 
@@ -26,8 +27,9 @@ class Requeuer:
     `ttl_seconds` is how long the records live that it ends.
     """
 
-    def __init__(self, ledger: LedgerClient, *, ttl_seconds: int, publish: Publish) -> None:
-        self._ledger, self._ttl_seconds, self._publish = ledger, ttl_seconds, publish
+    def __init__(self, ledger: LedgerClient, watch_policy: WatchPolicy, *, ttl_seconds: int, publish: Publish) -> None:
+        self._ledger, self._watch_policy = ledger, watch_policy
+        self._ttl_seconds, self._publish = ttl_seconds, publish
 
     async def requeue(self, owner: str, names: Sequence[str], *, why: str, suspects: int = 0) -> int:
         """Put orders that `owner` held (NO_OWNER: no worker did) back into their queues; answer how many went.
@@ -35,7 +37,7 @@ class Requeuer:
         `why` is died, released or lost. The first `suspects` names may have killed their worker. Orders go to the front,
         suspects behind the others. An order that was suspected twice comes back in a message of its own and at the end:
         if there are many like it, they must not kill one worker after the other while all others wait. One suspected
-        three times does not come back. Called twice, it does nothing for what has moved on meanwhile.
+        three times does not come back; from then on it is watched. Called twice, it does nothing for what has moved on meanwhile.
         """
         values: Any = await self._ledger.run("MGET", *map(named_key, names)) if names else []
         sorting = _Sorting()
@@ -55,13 +57,16 @@ class Requeuer:
         return moved
 
     async def _end_poison(self, owner: str, job: Job) -> None:
-        """End an order that keeps killing workers: unknown, not watched, a dead letter."""
-        job.status = Status.UNKNOWN
+        """End an order that keeps killing workers: `unknown`, a dead letter. One that was watched keeps its end."""
         job.crashes += 1
         job.doubt()
+        now = self._ledger.now()
         reason = f"dead letter: {job.crashes} workers died when they took it"
-        job.update(text=reason, waiting_for=None, final_at=self._ledger.now())
-        entry = Entry(order_key(job.ucc, job.order_number), job.fence, job.encode(None))
+        if not job.is_final:
+            job.status = Status.UNKNOWN
+            job.update(text=reason, waiting_for=None, final_at=now)
+        look_ms = self._watch_policy.next_look_ms(job, now)
+        entry = Entry(order_key(job.ucc, job.order_number), job.fence, job.encode(None), look_ms)
         await self._ledger.call(record_call(owner, [entry], ttl_seconds=self._ttl_seconds))
         await self._ledger.add_dead_letter(reason, job.document)
         self._publish(PoisonRemoved(job.name, job.crashes))

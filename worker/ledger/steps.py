@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
+from neo_cancel.keys import DEFAULT_TTL_SECONDS
 from neo_cancel.messages import envelope
 from neo_cancel.scripts import ScriptCall, load_script
 from worker.ledger.keys import (
@@ -86,10 +87,12 @@ def renew_call(worker: str, *, lease_ms: int, is_first: bool) -> ScriptCall:
     return _call("renew", keys, [worker, lease_ms, int(is_first)])
 
 
-def claim_call(worker: str, lane: str, ucc: str, names: Iterable[str], *, at_most: int) -> ScriptCall:
+def claim_call(
+    worker: str, lane: str, ucc: str, names: Iterable[str], *, at_most: int, ttl_seconds: int = DEFAULT_TTL_SECONDS
+) -> ScriptCall:
     """Take orders of one account, named UCC:ORDER_NUMBER; what is more than `at_most` goes into its backlog."""
     keys = [*_hands(worker), RISK_QUEUED, ROUTINE_QUEUED, BACKLOGS, backlog_key(lane, ucc), *map(named_key, names)]
-    return _call("claim", keys, [worker, lane, at_most, ORDER_PREFIX, URGENT_PREFIX])
+    return _call("claim", keys, [worker, lane, at_most, ORDER_PREFIX, URGENT_PREFIX, ttl_seconds])
 
 
 def draw_call(worker: str, backlog: str, *, at_most: int, attended_ms: int) -> ScriptCall:

@@ -11,6 +11,7 @@ __all__ = [
     "AccountSlowed",
     "AccountsUnreadable",
     "Attempted",
+    "BrokerUnreachable",
     "Corrected",
     "Ended",
     "Event",
@@ -20,6 +21,7 @@ __all__ = [
     "LeaseTaken",
     "LedgerAway",
     "LedgerUnsafe",
+    "MessageRefused",
     "NotGivenBack",
     "PoisonRemoved",
     "Publish",
@@ -99,6 +101,15 @@ class AccountBlocked(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class BrokerUnreachable(Event):
+    """No cancel can be sent until a person mends what `text` says; once for each text and process. `ucc`: who met it first."""
+
+    ucc: str
+    text: str
+    to_do: str
+
+
+@dataclass(frozen=True, slots=True)
 class AccountSlowed(Event):
     """The broker found an account too fast: it sends at so many percent of its rate now."""
 
@@ -108,7 +119,7 @@ class AccountSlowed(Event):
 
 @dataclass(frozen=True, slots=True)
 class AccountsUnreadable(Event):
-    """The accounts file cannot be read, and what it said before goes on holding. `error` names file, account and rule."""
+    """The accounts file, or an account in it, cannot be used: what it said before holds. `error` names file, account, rule."""
 
     error: str
     to_do: str
@@ -142,7 +153,10 @@ class LedgerAway(Event):
 
 @dataclass(frozen=True, slots=True)
 class PoisonRemoved(Event):
-    """So many workers died when they took an order: it ended `unknown`, is watched no more, and became a dead letter."""
+    """So many workers died when they took an order: it became a dead letter, and ended `unknown` unless it had ended.
+
+    From then on it is watched, but never sent; one that kills two more workers is not even read.
+    """
 
     order: str
     crashes: int
@@ -181,8 +195,17 @@ class Recovered(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class MessageRefused(Event):
+    """A whole message cannot be used and became a dead letter. `characters` is its size, `lane` its queue; None: not known."""
+
+    reason: str
+    characters: int | None = None
+    lane: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Refused(Event):
-    """A message, a part of one or a record cannot be used: it became a dead letter."""
+    """A part of a message or a record cannot be used: it became a dead letter."""
 
     reason: str
     order: str | None = None

@@ -59,6 +59,7 @@ LINES: Final[Mapping[type[Event], Line]] = {
         "find out what it means and add it to worker/kotak/codes.py; until then orders that get it are read",
     ),
     events.AccountBlocked: Line("account blocked: no cancel can be sent from here", _always_error),
+    events.BrokerUnreachable: Line("broker cannot be reached", _always_error),
     events.AccountSlowed: Line("account slowed down"),
     events.AccountsUnreadable: Line("accounts file not readable", _always_error),
     events.LeaseTaken: Line("lease taken"),
@@ -71,6 +72,7 @@ LINES: Final[Mapping[type[Event], Line]] = {
     events.Superseded: Line("result left to a newer owner"),
     events.NotGivenBack: Line("orders not given back: recovery will", _always_error, "check Redis"),
     events.Recovered: Line("orders put back into their queues"),
+    events.MessageRefused: Line("message refused: a dead letter", _always_error, "mend the sender"),
     events.Refused: Line("refused: a dead letter", _always_error, "mend the sender"),
     events.InternalError: Line("internal error", _always_error, "report it; an order named here is watched"),
 }

@@ -5,7 +5,7 @@ from typing import Final
 
 from neo_cancel.order import Variety
 from worker.kotak.codes import Action, action_of, is_known, is_listed, is_too_fast
-from worker.kotak.replies import Failure, Reply
+from worker.kotak.replies import Failure, NotSent, Reply
 
 __all__ = ["NO_SESSION", "Verdict", "judge"]
 
@@ -30,19 +30,23 @@ class Verdict:
     has_left: bool = True
 
 
+_UNREACHABLE: Final = "the broker cannot be reached"
+
 NO_SESSION: Final = Verdict(Action.BLOCKED, text="no session is configured for this account", has_left=False)
 """No attempt could be made: the account has no session here."""
 
 
-def judge(answer: Reply | Failure, *, variety: str, order_number: str) -> Verdict:
+def judge(answer: Reply | Failure | NotSent, *, variety: str, order_number: str) -> Verdict:
     """Judge one attempt to cancel an order of a variety.
 
     A bracket or cover exit is not a plain cancel: where a regular order is simply sent again, it is looked at first unless
     it is certain that nothing happened.
     """
+    if isinstance(answer, NotSent):
+        return Verdict(Action.RETRY, text=f"{_UNREACHABLE}: {answer.why}", has_left=False)
     if isinstance(answer, Failure):
         if answer is Failure.NOT_SENT:
-            return Verdict(Action.RETRY, text="the broker cannot be reached", has_left=False)
+            return Verdict(Action.RETRY, text=_UNREACHABLE, has_left=False)
         return Verdict(Action.LOOK, text="no reply", may_have_acted=True)
     if _is_of_another_order(answer, order_number):
         text = f"the reply is about order {answer.order_number}"
@@ -52,7 +56,8 @@ def judge(answer: Reply | Failure, *, variety: str, order_number: str) -> Verdic
         action = Action.LOOK
     return Verdict(
         action,
-        code=answer.code or (None if answer.readable else f"HTTP {answer.http_status}"),
+        # An order must never end without a reason: an error that says nothing has at least its HTTP status.
+        code=answer.code or (None if answer.ok or answer.text else f"HTTP {answer.http_status}"),
         text=answer.text,
         may_have_acted=_may_have_acted(answer, action),
         slow_down=is_too_fast(answer),

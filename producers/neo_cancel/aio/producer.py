@@ -62,8 +62,8 @@ class AsyncCancelProducer:
         """Accept one cancel: when this returns, the ledger holds it and a worker has been called.
 
         Called twice for an order that is being worked on, the second call attaches to the first; for one proven dead
-        it is answered from the ledger. Raises LedgerUnavailableError or LedgerRefusedError; then repeat it, nothing
-        doubles.
+        on the same trading day it is answered from the ledger. Raises LedgerUnavailableError or LedgerRefusedError;
+        then repeat it, nothing doubles.
         """
         await self._ledger.run(self._plan.one(order))
         return AsyncOrderHandle(self, order.ucc, order.order_number)

@@ -14,7 +14,8 @@
 -- ARGV[6]  what the key of a worker's urgent orders has in front of its id
 -- ARGV[7...]  the orders' documents (JSON), one per record
 --
--- Answers one number an order: 0 accepted, 1 attached to work under way, 2 dead already.
+-- Answers one number an order: 0 accepted, 1 attached to work under way, 2 dead already, which holds for a trading day.
+-- On a later day the number may be another order's: its record begins anew and keeps nothing but the fence, which tells old writers.
 local queue, queued, batch, backlog, backlogs, watch_list = unpack(KEYS, 1, 6)
 local ttl, lane = ARGV[1], ARGV[4]
 local name_at, to_backlog = #ARGV[5] + 1, backlog ~= ''
@@ -32,10 +33,11 @@ for i = 7, #KEYS do
     waiting[#waiting + 1] = now
     waiting[#waiting + 1] = name
   else
-    local status, fence, owner, _, sent, _, before = parse(old)
-    if DEAD[status] then
+    local status, fence, owner, accepted, sent, _, before = parse(old)
+    local is_old = is_day_over(accepted, now)
+    if DEAD[status] and not is_old then
       answers[i - 6] = 2
-    elseif WORKING[status] then
+    elseif WORKING[status] and not (is_old and owner == '-') then
       answers[i - 6] = 1
       -- Asked for again with more urgency: it goes to the faster lane, too, and the worker that takes it first works on it.
       if lane == 'risk' and cjson.decode(before).lane ~= 'risk' then
@@ -47,8 +49,9 @@ for i = 7, #KEYS do
         end
       end
     else
-      -- Ended, but the order may still work: a new job, which knows that a cancel may have been sent before.
-      local first = cjson.decode(before).first_sent_at
+      -- Ended, but the order may still work: a new job, which knows that a cancel may have been sent before on this day.
+      if is_old then sent = '0' end
+      local first = not is_old and cjson.decode(before).first_sent_at
       if first then document = string.sub(document, 1, -2) .. ', "first_sent_at": ' .. first .. '}' end
       redis.call('SET', KEYS[i], 'queued ' .. fence .. ' - ' .. now .. ' ' .. sent .. ' 0 ' .. document, 'EX', ttl)
       redis.call('ZREM', watch_list, name)

@@ -1,5 +1,5 @@
--- What the scripts share. neo_cancel/scripts.py puts it in front of each of them, behind the sets of statuses that it writes from
--- record.py: DEAD, WORKING and WATCHABLE.
+-- What the scripts share. neo_cancel/scripts.py puts it in front of each of them, behind what it writes from Python: the
+-- sets of statuses DEAD, WORKING and WATCHABLE, and HANDS_SECONDS.
 --
 -- A record is "status fence owner accepted_ms maybe_sent crashes {document}". The owner is '-' where no worker holds the order.
 -- KEYS name every key that a script knows beforehand. Of keys that it finds out about, ARGV has what stands in front of the name.
@@ -48,7 +48,7 @@ end
 local function mark_suspects(taken, names)
   if #names > 0 then
     redis.call('RPUSH', taken, unpack(names))
-    redis.call('EXPIRE', taken, 60)
+    redis.call('EXPIRE', taken, HANDS_SECONDS)
   end
 end
 
@@ -67,6 +67,12 @@ local function take_up(held, taken, risk_queued, routine_queued, names, suspects
   mark_suspects(taken, suspects)
 end
 
+-- Tell whether the trading day has ended of an order that was accepted then, ms: at midnight in India, and what was accepted after 16:00
+-- belongs to the next day. The same rule as in worker/orders/trading_day.py. Order numbers are given out again: no proof outlives it.
+local function is_day_over(accepted, now)
+  return now > (math.floor((accepted + 48600000) / 86400000) + 1) * 86400000 - 19800000
+end
+
 -- Which share of its rate an account may use: a tenth more every second since the broker complained, 1 without a complaint.
 local function share_of_rate(factor, since, now)
   return factor and math.min(1, factor + (now - since) / 10000000) or 1
@@ -75,5 +81,5 @@ end
 -- Tell the worker that holds an order that it became urgent.
 local function escalate(urgent, name)
   redis.call('RPUSH', urgent, name)
-  redis.call('EXPIRE', urgent, 60)
+  redis.call('EXPIRE', urgent, HANDS_SECONDS)
 end

@@ -12,6 +12,7 @@
 -- ARGV[3]  how many to take at most; what may have been sent already is taken beyond that, but where it is -1
 -- ARGV[4]  what a record's key has in front of the order's name
 -- ARGV[5]  what the key of a worker's urgent orders has in front of its id
+-- ARGV[6]  time to live of a backlog, seconds
 --
 -- Answers one text an order: the record as claimed (also one that this worker claimed before), '' for one that has ended or is in
 -- other hands or went into the backlog, 'missing' for one that the ledger does not know. Answers nothing for a worker without a lease.
@@ -54,7 +55,7 @@ if #deferred > 0 then
   -- An order that a worker had in its hands before has waited: it goes in front of those that none had, unless two deaths point at it.
   if #fresh > 0 then redis.call('RPUSH', backlog, unpack(fresh)) end
   if #returned > 0 then redis.call('LPUSH', backlog, unpack(returned)) end
-  redis.call('EXPIRE', backlog, 604800)
+  redis.call('EXPIRE', backlog, ARGV[6])
   redis.call('ZADD', backlogs, now_ms() + UNATTENDED_MS, backlog)
 end
 return answers

@@ -18,7 +18,8 @@ local now = now_us()
 local factor, since = unpack(redis.call('HMGET', slow, 'factor', 'since'))
 local rate = tonumber(ARGV[2]) * share_of_rate(factor, since, now)
 local most = math.max(1, math.floor(rate))
-local window = most / rate * 1030000
+-- Never shorter than a second: of a rate of 2.5 two sends are granted in a second, not four in two windows of 0.8.
+local window = math.max(1, most / rate) * 1030000
 local interval = 1030000 / rate
 local granted, wait = 0, 0
 if not is_risk and redis.call('EXISTS', risk_waits) == 1 then return {0, interval} end

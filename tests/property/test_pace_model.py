@@ -1,0 +1,134 @@
+"""The pace against a count that knows nothing of it: rates whole, fractional, below one, changing and recovering."""
+
+import math
+import random
+import re
+from dataclasses import dataclass, field
+from itertools import pairwise
+
+import pytest
+import redis
+
+from worker.ledger.steps import pace_call, slow_call
+
+UCC = "AB123"
+FIRST_US = 1_760_000_000_000_000
+CLOCK = re.compile(r"local function now_us\(\).*?\nend", re.DOTALL)
+
+
+class Account:
+    """An account's sends, granted by the real scripts, whose clock is `at`, in us."""
+
+    def __init__(self, client):
+        self.at, self.sent = FIRST_US, []
+        self._pace, self._slow = (
+            client.register_script(
+                CLOCK.sub("local function now_us() return tonumber(ARGV[#ARGV]) end", call.script.text)
+            )
+            for call in (pace_call(UCC, wanted=1, rate=1, is_risk=True), slow_call(UCC))
+        )
+
+    def ask(self, wanted, rate, lane):
+        call = pace_call(UCC, wanted=wanted, rate=rate, is_risk=lane == "risk")
+        granted, wait_us = self._pace(call.keys, [*call.arguments, self.at])
+        self.sent += [self.at] * granted
+        return granted, wait_us
+
+    def complain(self):
+        call = slow_call(UCC)
+        self._slow(call.keys, [*call.arguments, self.at])
+
+
+@dataclass
+class Allowed:
+    """What the account may send at most: the rates in force, written down by hand."""
+
+    rate: float
+    share: float = 1.0
+    since: int = 0
+    history: list[tuple[int, float]] = field(default_factory=list)
+
+    def now(self, at):
+        return self.rate * min(1.0, self.share + (at - self.since) / 1e7)
+
+    def complain(self, at):
+        if at - self.since >= 500_000:
+            self.share, self.since = max(min(1.0, self.share + (at - self.since) / 1e7) / 2, 1 / 16), at
+
+    def note(self, at):
+        self.history.append((at, self.now(at)))
+
+
+def most_in_a_second(sent, begin):
+    return sum(begin <= at < begin + 1_000_000 for at in sent)
+
+
+def assert_never_above(sent, history):
+    """In any rolling second: no more whole sends than the highest rate in it, and one at least."""
+    for begin in sorted(set(sent)):
+        within = [rate for at, rate in history if begin <= at < begin + 1_000_000]
+        assert most_in_a_second(sent, begin) <= max(1, math.floor(max(within) + 1e-9)), (begin, within)
+
+
+@pytest.fixture
+def account(redis_url):
+    with redis.Redis.from_url(redis_url) as client:
+        yield Account(client)
+
+
+def play(account, allowed, dice, *, changes, steps=150):
+    """Let several askers ask at random times, in both lanes, mostly as soon as it is worth it."""
+    for _ in range(steps):
+        if changes and dice.random() < 0.05:
+            allowed.rate = dice.choice([0.3, 1.0, 1.7, 4.0, 9.5])
+        if changes and dice.random() < 0.04:
+            account.complain()
+            allowed.complain(account.at)
+        lane = dice.choice(["risk", "risk", "routine"])
+        allowed.note(account.at)
+        _, wait_us = account.ask(dice.randint(1, 12), allowed.rate, lane)
+        account.at += dice.choice([wait_us, wait_us, dice.randrange(1, 400_000), 1])
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_no_rolling_second_holds_more_than_a_random_rate(account, seed):
+    dice = random.Random(seed)
+    allowed = Allowed(dice.choice([dice.uniform(0.2, 1.0), dice.uniform(1.0, 12.0), float(dice.randint(1, 12))]))
+    play(account, allowed, dice, changes=False)
+    assert_never_above(account.sent, allowed.history)
+    assert len(account.sent) > 5  # and it does grant
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_nor_while_the_rate_changes_and_recovers(account, seed):
+    dice = random.Random(1000 + seed)
+    allowed = Allowed(8.0)
+    play(account, allowed, dice, changes=True)
+    assert_never_above(account.sent, allowed.history)
+
+
+@pytest.mark.parametrize("rate", [9.5, 2.5, 1.2, 1.999])
+@pytest.mark.parametrize("lane", ["risk", "routine"])
+def test_a_fractional_rate_is_kept_in_every_rolling_second(account, rate, lane):
+    while account.at < FIRST_US + 10_000_000:
+        _, wait_us = account.ask(20, rate, lane)
+        account.at += wait_us
+    assert math.floor(rate) == max(most_in_a_second(account.sent, begin) for begin in account.sent)
+
+
+@pytest.mark.parametrize("rate", [0.5, 0.1, 0.9])
+def test_below_one_a_second_sends_are_so_far_apart(account, rate):
+    while account.at < FIRST_US + 60_000_000:
+        _, wait_us = account.ask(20, rate, "risk")
+        account.at += wait_us
+    assert all(after - before >= 1e6 / rate for before, after in pairwise(account.sent))
+    assert len(account.sent) > 50 * rate
+
+
+@pytest.mark.parametrize("rate", [1, 2, 8, 10])
+@pytest.mark.parametrize("lane", ["risk", "routine"])
+def test_a_whole_rate_costs_three_percent_and_no_more(account, rate, lane):
+    while account.at < FIRST_US + 10_300_000:
+        _, wait_us = account.ask(1, rate, lane)
+        account.at += wait_us
+    assert len(account.sent) >= 10 * rate
