@@ -7,7 +7,7 @@ import pytest
 
 from neo_cancel.record import Header, Status
 from worker.kotak.codes import Action
-from worker.kotak.replies import Failure, Reply
+from worker.kotak.replies import NotSent, Reply
 from worker.kotak.session import NoSessionError
 from worker.observe.events import AccountBlocked, Attempted, UnlistedCode
 from worker.orders.job import Job
@@ -102,7 +102,7 @@ async def test_a_reply_about_another_order_is_looked_into():
 
 async def test_what_never_left_was_not_sent():
     """It counts as an attempt, and has no time."""
-    desk, one = Desk(Failure.NOT_SENT, OK), job()
+    desk, one = Desk(NotSent("refused"), OK), job()
     assert (False, None, 1) == ((await desk.sender.call(one)).has_left, one.first_sent_at, one.attempts)
     one.first_sent_at = NOW - 9
     await desk.sender.call(one)

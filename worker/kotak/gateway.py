@@ -5,7 +5,7 @@ from typing import Protocol
 from worker.kotak.client import KotakClient, MaybeSentError, NotSentError, TransportError
 from worker.kotak.codes import is_session_gone
 from worker.kotak.order_book import BookPage
-from worker.kotak.replies import Failure, Reply
+from worker.kotak.replies import Failure, NotSent, Reply
 from worker.kotak.session import NoSessionError, Session, Sessions
 from worker.observe.events import BrokerUnreachable, Publish
 
@@ -49,7 +49,7 @@ class Gateway:
         self._used: dict[str, Session] = {}
         self._told: set[str] = set()
 
-    async def cancel(self, job: CancelJob) -> Reply | Failure:
+    async def cancel(self, job: CancelJob) -> Reply | Failure | NotSent:
         """Send the job's cancel once, by the endpoint of its variety. Raises NoSessionError where the account has none."""
         session = await self._sessions.current(job.ucc)
         try:
@@ -62,7 +62,7 @@ class Gateway:
             )
         except NotSentError as error:
             self._tell(job.ucc, error)
-            return Failure.NOT_SENT
+            return NotSent(str(error))
         except MaybeSentError:
             return Failure.MAYBE_SENT
         # Noted with the answer, not with the call: others may have sent with a newer session meanwhile.

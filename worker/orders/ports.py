@@ -4,7 +4,7 @@ from typing import Protocol
 
 from neo_cancel.record import Status
 from worker.kotak.order_book import BookPage
-from worker.kotak.replies import Failure, Reply
+from worker.kotak.replies import Failure, NotSent, Reply
 from worker.orders.job import Job
 
 __all__ = ["Broker", "Ledger", "RateLimiter", "ReadBudget", "Reads"]
@@ -25,7 +25,7 @@ class Reads(Protocol):
 class Broker(Reads, Protocol):
     """The broker's calls."""
 
-    async def cancel(self, job: Job) -> Reply | Failure:
+    async def cancel(self, job: Job) -> Reply | Failure | NotSent:
         """Send the cancel once. Raises NoSessionError."""
         ...
 

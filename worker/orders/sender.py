@@ -6,7 +6,6 @@ from typing import Final
 
 from neo_cancel.record import Status
 from worker.kotak.codes import IP_MISMATCH, Action
-from worker.kotak.replies import Failure
 from worker.kotak.session import NoSessionError
 from worker.observe.events import AccountBlocked, Attempted, Publish, UnlistedCode
 from worker.orders.job import Job
@@ -60,7 +59,7 @@ class Sender:
         job.update(
             code=None if is_fine else verdict.code, text=None if is_fine else verdict.text, answered_at=self._clock()
         )
-        if answer is Failure.NOT_SENT:
+        if not verdict.has_left:
             job.first_sent_at = before
         self._tell(job, verdict)
         return verdict
