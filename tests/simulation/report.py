@@ -52,6 +52,12 @@ class Summary:
             self.delays[name] += delays
         self.digests += other.digests
 
+    def brief(self, seed: int, seconds: float) -> str:
+        """Say in a line what was run, and in a line each which promise was broken first by which run."""
+        broken = ", ".join(f"{count} {kind}" for kind, count in sorted(self.violations.items())) or "no promise broken"
+        lines = [f"simulation from seed {seed} on: {self.orders} orders in {self.runs} runs, {seconds:.0f} s: {broken}"]
+        return "\n".join([*lines, *(f"  {kind}: {where}" for kind, where in sorted(self.first.items()))])
+
     def to_json(self) -> dict[str, Any]:
         return {
             "runs": self.runs,
