@@ -91,7 +91,8 @@ class Case:
             return "not_found"
         if self.ok_at is not None and not self.contradicted and now >= self.ok_at + WINDOW and self.last is Meaning.OK:
             return "cancelled"
-        if self.definite_at is not None and now >= self.definite_at + WINDOW and not self.unsure:
+        is_refused = self.definite_at is not None and now >= self.definite_at + WINDOW and not self.unsure
+        if is_refused and not self._corrects():
             return "refused"
         return self._at_deadline() if now >= self.deadline else None
 
