@@ -30,6 +30,7 @@ def main() -> int:
         "--orders", type=int, default=0, help="(default: 60 a second; kills: 20,000, habits: 3,000 at once)"
     )
     parser.add_argument("--accounts", type=int, default=30, help="of habits (default: %(default)s)")
+    parser.add_argument("--deadline", type=float, default=0.0, help="habits: seconds for each order")
     parser.add_argument("--calm", action="store_true", help="habits: no storm")
     parser.add_argument("--workers", type=int, default=3)
     parser.add_argument(
@@ -94,6 +95,7 @@ def _habits(given: argparse.Namespace, folder: Path) -> dict[str, Any]:
             accounts=given.accounts,
             workers=given.workers,
             kill_every=given.every,
+            deadline=given.deadline,
             storm=not given.calm,
             env=dict(pair.split("=", 1) for pair in given.env),
         )

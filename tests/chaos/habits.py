@@ -4,7 +4,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +49,7 @@ PROOF_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class HabitOptions:
-    """What to do; `env` goes to the workers.
+    """What to do; `env` goes to the workers. `deadline`: seconds for each order, 0 for what its lane has.
 
     For `seconds` a worker is killed every `kill_every` seconds on average, 0 for no kills. Then there is peace until all
     has ended.
@@ -62,6 +62,7 @@ class HabitOptions:
     accounts: int = 30
     workers: int = 3
     kill_every: float = 0.0
+    deadline: float = 0.0
     storm: bool = True
     env: Mapping[str, str] = field(default_factory=dict[str, str])
 
@@ -74,7 +75,8 @@ def run_habits(options: HabitOptions) -> dict[str, Any]:
     with Server(options.folder) as server, running_sandbox("--seed", str(options.seed), *habits) as sandbox:
         accounts = options.folder / "accounts.json"
         write_accounts(sandbox, accounts, uccs)
-        orders = make_orders(sandbox, uccs, options.orders, dice)
+        made = make_orders(sandbox, uccs, options.orders, dice)
+        orders = [replace(order, deadline_seconds=options.deadline or None) for order in made]
         refused_ever = _trouble(sandbox, dice, storm=options.storm)
         with Workers(
             url=server.url, accounts_file=accounts, log_path=options.folder / "workers.log", env=options.env
