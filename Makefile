@@ -16,7 +16,7 @@ UV_HERE = UV_PROJECT_ENVIRONMENT=$(VENV) UV_PYTHON=$(PY) UV_PYTHON_DOWNLOADS=nev
 STAMP = $(VENV)/.synced
 SOURCES = producers worker config tests
 
-.PHONY: help install demo up test lint unit soak chaos simulate bench format clean
+.PHONY: help install demo up test lint unit soak chaos simulate bench latency format clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
@@ -75,6 +75,9 @@ simulate: $(STAMP) ## The order machine in virtual time against adversarial brok
 bench: $(STAMP) ## Measure against rivals in the same run; BENCH_JSON=FILE; under ten minutes
 	@$(UV_HERE) sync --frozen --quiet --group bench
 	@$(PY) -m tests.benchmarks
+
+latency: $(STAMP) ## Measure from the broker's "Ok" to the final, verified status; LATENCY_JSON=FILE; three minutes
+	@$(PY) -m tests.benchmarks.latency
 
 format: $(STAMP) ## Write the synchronous producer from the asynchronous one, format, mend what ruff can mend
 	$(PY) tests/sync_twin.py

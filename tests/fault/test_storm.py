@@ -7,29 +7,12 @@ from collections import Counter
 from neo_cancel import CancelOrder
 from neo_cancel.record import Status
 from tests.fault.rig import Rig
+from tests.fault.storm import storm_over
 from tests.fault.truth import contradicts, status_for
 from worker.ops.process import wait_until
 from worker.sandbox.process import running_sandbox
 
 ORDERS, ACCOUNTS = 3000, 30
-# Shares of the orders whose first cancel meets the fault; which orders these are is drawn once, by a fixed seed, and not
-# call by call: a second cancel of the same order meets none, and each run has exactly these numbers.
-STORM = [
-    (0.05, {"fault": "reset", "after_effect": True}),
-    (0.025, {"fault": "stall", "seconds": 6.0, "after_effect": True}),
-    (0.025, {"fault": "stall", "seconds": 6.0}),
-    (0.0125, {"fault": "preset", "preset": "html_502"}),
-    (0.0125, {"fault": "preset", "preset": "html_502", "after_effect": True}),
-    (0.0125, {"fault": "preset", "preset": "html_504"}),
-    (0.0125, {"fault": "preset", "preset": "html_504", "after_effect": True}),
-    (0.03, {"fault": "rate_limit", "retry_after": 1}),
-    (0.03, {"fault": "preset", "preset": "1005"}),
-    (0.01, {"fault": "preset", "preset": "garbage"}),
-    (0.01, {"fault": "preset", "preset": "garbage", "after_effect": True}),
-    (0.05, {"fault": "fill_before"}),
-    (0.02, {"fault": "ack_only"}),
-    (0.01, {"fault": "cancel_before"}),
-]
 
 
 def test_a_storm_leaves_the_truth(redis_url, tmp_path):
@@ -40,12 +23,8 @@ def test_a_storm_leaves_the_truth(redis_url, tmp_path):
         for at in range(ACCOUNTS):
             rig.open_account(f"AB{at:03d}")
             numbers += sandbox.generate_orders(f"AB{at:03d}", ORDERS // ACCOUNTS, state="open")
-        unlucky = random.Random(11).sample(numbers, len(numbers))
-        sandbox.add_faults(
-            fault | {"on": "cancel", "order_number": unlucky.pop()["order_number"], "times_per_order": 1}
-            for share, fault in STORM
-            for _ in range(round(share * ORDERS))
-        )
+        shuffled = random.Random(11).sample(numbers, len(numbers))
+        sandbox.add_faults(storm_over([order["order_number"] for order in shuffled]))
         # The time-outs, rates and windows of production.
         with rig.worker(
             NEO_CANCEL_ORDERS_PER_SECOND="8",

@@ -1,4 +1,4 @@
-"""The demo's orders: every kind and state that the broker knows, and the faults that some of them meet."""
+"""The demo's orders: every kind and state that the broker knows, and the faults and habits that some of them meet."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -18,13 +18,15 @@ _RISK_EVERY: Final = 4
 class Kind:
     """`count` orders alike in each account: what the sandbox creates, what is asked of the worker, what goes wrong.
 
-    `fault` is a fault of the sandbox's control API, None for none. `asked` replaces fields of the cancel.
+    `fault` is a fault of the sandbox's control API, None for none; `habits` are habits of it. `asked` replaces fields of
+    the cancel.
     """
 
     name: str
     count: int
     form: Mapping[str, Any] = field(default_factory=dict[str, Any])
     fault: Mapping[str, Any] | None = None
+    habits: Mapping[str, float] = field(default_factory=dict[str, float])
     asked: Mapping[str, Any] = field(default_factory=dict[str, Any])
     is_meant_refused: bool = False
 
@@ -33,8 +35,12 @@ def _once(fault: str, **parameters: Any) -> Mapping[str, Any]:
     return {"fault": fault, "times_per_order": 1, **parameters}
 
 
+_ON_ITS_WAY: Final = {"in_flight": 1.0, "in_flight_seconds": 2.0}
+# Until its deadline the order is cancelled again and again, which is a long time to watch.
+_SOON_UP: Final = {"deadline_seconds": 10.0}
+
 KINDS: Final = (
-    Kind("open", 16),
+    Kind("open", 5),
     Kind("open, bse_cm", 4, {"segment": "bse_cm"}),
     Kind("open, nse_fo", 4, {"segment": "nse_fo"}),
     Kind("open, bse_fo", 3, {"segment": "bse_fo"}),
@@ -63,6 +69,15 @@ KINDS: Final = (
     Kind("partly filled meanwhile", 1, fault=_once("fill_before", quantity=3)),
     Kind("cancel pending for a second", 1, fault=_once("cancel_pending", seconds=1.0)),
     Kind("half an answer", 1, fault=_once("truncate")),
+    Kind("late in the book", 2, habits={"late": 1.0, "late_seconds": 2.5}),
+    Kind("book that jumps back", 1, habits={"jump": 0.5, "jump_seconds": 1.5}),
+    Kind("missing in the book for seconds", 2, habits={"hidden": 1.0, "hidden_seconds": 3.0}),
+    Kind("two rows in the book", 1, fault=_once("cancel_pending", seconds=0.5), habits={"doubled": 1.0}),
+    Kind("open pending for seconds", 1, {"state": "open pending"}, habits=_ON_ITS_WAY),
+    Kind("validation pending for seconds", 1, {"state": "validation pending"}, habits=_ON_ITS_WAY),
+    Kind("modify pending for seconds", 1, habits=_ON_ITS_WAY),
+    Kind("Ok, then not cancelled", 1, fault=_once("refuse_late", seconds=0.5)),
+    Kind("refused by the exchange for ever", 1, habits={"refuse_ever": 1.0}, asked=_SOON_UP, is_meant_refused=True),
     Kind("bracket asked for as regular", 2, {"variety": "bracket"}, asked={"variety": "regular"}),
     Kind("not placed through the API", 1, fault={"fault": "preset", "preset": "91400"}, is_meant_refused=True),
 )
@@ -95,6 +110,11 @@ def create_orders(sandbox: SandboxControl) -> list[DemoOrder]:
 def _account(sandbox: SandboxControl, ucc: str, at: int) -> Iterator[DemoOrder]:
     kinds = [kind for kind in KINDS for _ in range(kind.count)]
     rows = sandbox.create_orders({"ucc": ucc, **kind.form} for kind in kinds)
+    sandbox.set_all_habits(
+        {"order_number": row["order_number"], **kind.habits}
+        for kind, row in zip(kinds, rows, strict=True)
+        if kind.habits
+    )
     for place, (kind, row) in enumerate(zip(kinds, rows, strict=True)):
         number: str = row["order_number"]
         if kind.fault is not None:

@@ -8,8 +8,10 @@ import sys
 
 import uvloop
 from aiohttp import web
+from pydantic import ValidationError
 
 from worker.sandbox.app import create_app
+from worker.sandbox.habits import Habits
 
 _HIGHEST_PORT = 65_535
 _SHUTDOWN_SECONDS = 0.5
@@ -31,7 +33,8 @@ async def _serve(options: argparse.Namespace) -> None:
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    app = create_app(seed=options.seed, orders_per_second=options.orders_per_second)
+    habits = Habits(**dict(options.habit))
+    app = create_app(seed=options.seed, orders_per_second=options.orders_per_second, habits=habits)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_SECONDS)
     await runner.setup()
     try:
@@ -52,12 +55,21 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=_port, default=8765, help="port, 0 for any free one (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="fixes order numbers and fault dice (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="fixes order numbers and dice (default: %(default)s)")
     parser.add_argument(
         "--orders-per-second",
         type=_rate,
         metavar="X",
         help="answer 429 above X cancels in any rolling second, for accounts without a limit of their own",
+    )
+    parser.add_argument(
+        "--habit",
+        type=_habit,
+        action="append",
+        default=[],
+        metavar="NAME=X",
+        help="a habit of all accounts from the start, a share from 0 to 1 or seconds; "
+        f"may be repeated; NAME is one of {', '.join(Habits.model_fields)}",
     )
     levels = ["debug", "info", "warning", "error"]
     parser.add_argument("--log-level", choices=levels, default="warning", help="(default: %(default)s)")
@@ -76,6 +88,15 @@ def _rate(text: str) -> float:
     if not 0 < rate < float("inf"):
         raise argparse.ArgumentTypeError(f"must be above 0, got {text}")
     return rate
+
+
+def _habit(text: str) -> tuple[str, float]:
+    name, _, value = text.partition("=")
+    try:
+        habits = Habits.model_validate({name: float(value)})
+    except ValidationError as error:
+        raise argparse.ArgumentTypeError(f"{name}: {error.errors()[0]['msg']}, got {value}") from error
+    return name, getattr(habits, name)
 
 
 if __name__ == "__main__":

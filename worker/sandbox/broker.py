@@ -5,12 +5,14 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from worker.sandbox.book import Account, Book
-from worker.sandbox.cancelling import Effect, cancel
+from worker.sandbox.cancelling import cancel
 from worker.sandbox.delivery import Delivery, answer
+from worker.sandbox.exchange import Effect, Exchange
+from worker.sandbox.habits import HabitBook
 from worker.sandbox.journal import CANCELS, Call, Journal
 from worker.sandbox.order import Order, Variety
-from worker.sandbox.reply import Reply, json_reply, no_data, no_session, rows, too_many
-from worker.sandbox.row import row_bytes, row_of
+from worker.sandbox.page import book_page, history_page, order_page
+from worker.sandbox.reply import Reply, no_session, too_many
 from worker.sandbox.wire import CancelCall, header_problem, query_problem, read_cancel, read_form, read_history
 
 __all__ = ["Broker"]
@@ -22,10 +24,12 @@ _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class Broker:
     """Answers the trading calls. Every check stands before the first fault: faults hit well-formed calls only."""
 
-    def __init__(self, book: Book, journal: Journal, delivery: Delivery) -> None:
+    def __init__(self, book: Book, journal: Journal, delivery: Delivery, habits: HabitBook) -> None:
         self._book = book
         self._journal = journal
         self._delivery = delivery
+        self._habits = habits
+        self._exchange = Exchange(habits)
 
     def routes(self, prefix: str) -> list[web.RouteDef]:
         """Return the trading routes under a path."""
@@ -55,7 +59,7 @@ class Broker:
             def act(effect: Effect) -> Reply:
                 own_delay = admitted.rules.cancel_pending_seconds
                 seconds = own_delay if effect.seconds is None else effect.seconds
-                return cancel(order, wanted, variety, Effect(effect.kind, seconds, effect.reason))
+                return cancel(order, wanted, variety, Effect(effect.kind, seconds, effect.reason), self._exchange)
 
             return await self._delivery.perform(request, call, act)
 
@@ -66,7 +70,8 @@ class Broker:
         admitted = self._admit(request, call)
         if isinstance(admitted, Reply):
             return answer(call, admitted)
-        return await self._delivery.perform(request, call, lambda _: _book_of(admitted.orders))
+        orders = admitted.orders
+        return await self._delivery.perform(request, call, lambda _: book_page(orders.values(), self._habits))
 
     async def _order(self, request: web.Request) -> web.StreamResponse:
         call = self._journal.arrive("order")
@@ -76,8 +81,7 @@ class Broker:
             return answer(call, admitted)
 
         def act(_: Effect) -> Reply:
-            order = admitted.orders.get(number)
-            return no_data() if order is None else rows([row_bytes(order)])
+            return order_page(admitted.orders.get(number), self._habits)
 
         return await self._delivery.perform(request, call, act)
 
@@ -94,7 +98,7 @@ class Broker:
             return answer(call, number)
 
         def act(_: Effect) -> Reply:
-            return _history_of(admitted.orders.get(number), wrapped=admitted.rules.history_wrapped)
+            return history_page(admitted.orders.get(number), wrapped=admitted.rules.history_wrapped)
 
         return await self._delivery.perform(request, call, act)
 
@@ -125,14 +129,3 @@ class Broker:
             return None
         order.cancel_requests += 1
         return order
-
-
-def _book_of(orders: dict[str, Order]) -> Reply:
-    return rows(map(row_bytes, orders.values())) if orders else no_data()
-
-
-def _history_of(order: Order | None, *, wrapped: bool) -> Reply:
-    if order is None:
-        return no_data()
-    envelope = {"stat": "Ok", "stCode": 200, "data": [row_of(order, change) for change in reversed(order.changes)]}
-    return json_reply({"data": envelope} if wrapped else envelope)

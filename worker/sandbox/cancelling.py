@@ -1,14 +1,13 @@
 """What a cancel does to an order, by the broker's rules."""
 
 import asyncio
-from dataclasses import dataclass
-from typing import Literal
 
+from worker.sandbox.exchange import Effect, Exchange
 from worker.sandbox.order import Order, Variety
 from worker.sandbox.reply import Reply, acknowledged, completed, not_found, refused
 from worker.sandbox.wire import CancelCall
 
-__all__ = ["Effect", "cancel"]
+__all__ = ["cancel"]
 
 
 _ROUTES: dict[Variety, str] = {
@@ -18,26 +17,14 @@ _ROUTES: dict[Variety, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Effect:
-    """What an acknowledged cancel leads to.
-
-    `cancel` and `refuse` happen after `seconds` in `cancel pending`, at once when 0; `none` changes nothing.
-    `seconds` None means the account's own delay.
-    """
-
-    kind: Literal["cancel", "refuse", "none"] = "cancel"
-    seconds: float | None = None
-    reason: str = "--"
-
-
-def cancel(order: Order | None, call: CancelCall, variety: Variety, effect: Effect) -> Reply:
+def cancel(order: Order | None, call: CancelCall, variety: Variety, ordered: Effect, exchange: Exchange) -> Reply:
     """Carry a cancel out and answer it. None means that the account has no such order."""
     if order is None:
         return not_found()
-    problem = _refusal(order, call, variety)
+    problem = _refusal(order, call, variety) or exchange.objection(order)
     if problem is not None:
         return problem
+    effect = exchange.effect(order, ordered)
     if effect.kind != "none":
         _take_effect(order, effect)
     return acknowledged(order.order_number)

@@ -121,6 +121,25 @@ class SandboxControl:
         """Drop every fault."""
         self._call("DELETE", "faults")
 
+    def set_habits(self, *, ucc: str | None = None, order_number: str | None = None, **habits: float) -> None:
+        """Put habits in force for an order, for an account, or, with neither, for all; see Habits for their names.
+
+        They take the place of earlier ones for the same. What is not named here is 0, or as long as usual.
+        """
+        self.set_all_habits([{"ucc": ucc, "order_number": order_number} | habits])
+
+    def set_all_habits(self, forms: Iterable[Mapping[str, Any]]) -> None:
+        """Put many habits in force, all or none; each form may name its `ucc` or its `order_number`."""
+        self._call("POST", "habits", [dict(form) for form in forms])
+
+    def habits(self) -> list[Json]:
+        """Return the habits in force; the first are those of all."""
+        return self._list("GET", "habits", "habits")
+
+    def clear_habits(self) -> None:
+        """Go back to the habits of the sandbox's start."""
+        self._call("DELETE", "habits")
+
     def presets(self) -> list[str]:
         """Return the names of the preset replies."""
         return cast("list[str]", self._call("GET", "presets")["presets"])
@@ -138,7 +157,7 @@ class SandboxControl:
         return SandboxSession(**self._call("POST", "sessions/expire", {"ucc": ucc, "issue": True}))
 
     def reset(self) -> None:
-        """Forget everything: accounts, orders, sessions, faults and calls."""
+        """Forget everything: accounts, orders, sessions, faults, habits and calls."""
         self._call("POST", "reset")
 
     def _list(

@@ -20,6 +20,7 @@ from worker.sandbox.form import (
     StateForm,
     parsed,
 )
+from worker.sandbox.habits import HabitBook, HabitsForm
 from worker.sandbox.journal import TARGETS, Journal
 from worker.sandbox.login import Login, base_url_of
 from worker.sandbox.presets import PRESETS
@@ -30,6 +31,7 @@ __all__ = ["ControlApi"]
 
 _ORDER_LIST: TypeAdapter[list[OrderForm]] = TypeAdapter(list[OrderForm])
 _FAULT_LIST: TypeAdapter[list[AnyFault]] = TypeAdapter(list[AnyFault])
+_HABIT_LIST: TypeAdapter[list[HabitsForm]] = TypeAdapter(list[HabitsForm])
 
 _Control = Callable[[web.Request], Awaitable[Any]]
 
@@ -37,10 +39,11 @@ _Control = Callable[[web.Request], Awaitable[Any]]
 class ControlApi:
     """Everything under /_sandbox/. Input that does not fit is answered with 400 and changes nothing."""
 
-    def __init__(self, book: Book, journal: Journal, faults: FaultBook, login: Login) -> None:
+    def __init__(self, book: Book, journal: Journal, faults: FaultBook, habits: HabitBook, login: Login) -> None:
         self._book = book
         self._journal = journal
         self._faults = faults
+        self._habits = habits
         self._login = login
 
     def routes(self) -> list[web.RouteDef]:
@@ -59,6 +62,9 @@ class ControlApi:
             ("POST", "faults", self._add_faults),
             ("GET", "faults", self._list_faults),
             ("DELETE", "faults", self._clear_faults),
+            ("POST", "habits", self._put_habits),
+            ("GET", "habits", self._list_habits),
+            ("DELETE", "habits", self._clear_habits),
             ("GET", "presets", self._presets),
             ("POST", "reset", self._reset),
         ]
@@ -125,11 +131,34 @@ class ControlApi:
         self._faults.clear()
         return {}
 
+    async def _put_habits(self, request: web.Request) -> Any:
+        forms = parsed(_habit_forms, await request.read())
+        for place, form in enumerate(forms):
+            self._check_scope(form, str(place))
+        for form in forms:
+            self._habits.put(form)
+        return {"habits": [form.model_dump() for form in forms]}
+
+    def _check_scope(self, form: HabitsForm, place: str) -> None:
+        if form.ucc is not None and form.ucc not in self._book.accounts:
+            raise InputError(f"{place}.ucc", form.ucc, "must be an account of the sandbox")
+        if form.order_number is not None and form.order_number not in self._book.orders:
+            raise InputError(f"{place}.order_number", form.order_number, "must be an order of the sandbox")
+        if form.ucc is not None and form.order_number is not None:
+            raise InputError(f"{place}.ucc", form.ucc, "must be left out beside an order number")
+
+    async def _list_habits(self, _request: web.Request) -> Any:
+        return {"habits": self._habits.as_json()}
+
+    async def _clear_habits(self, _request: web.Request) -> Any:
+        self._habits.clear()
+        return {}
+
     async def _presets(self, _request: web.Request) -> Any:
         return {"presets": list(PRESETS)}
 
     async def _reset(self, _request: web.Request) -> Any:
-        for part in (self._book, self._journal, self._faults, self._login):
+        for part in (self._book, self._journal, self._faults, self._habits, self._login):
             part.clear()
         return {}
 
@@ -159,6 +188,10 @@ def _order_forms(payload: Any) -> list[OrderForm] | Generator:
 
 def _fault_forms(payload: Any) -> list[AnyFault]:
     return _FAULT_LIST.validate_python(payload if isinstance(payload, list) else [payload])
+
+
+def _habit_forms(payload: Any) -> list[HabitsForm]:
+    return _HABIT_LIST.validate_python(payload if isinstance(payload, list) else [payload])
 
 
 def _query(request: web.Request, known: set[str]) -> dict[str, str]:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from aiohttp import web
 
 from worker.sandbox.book import Book
-from worker.sandbox.cancelling import Effect
+from worker.sandbox.exchange import Effect
 from worker.sandbox.faults import (
     AckOnly,
     AnyFault,

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, StringConstraints
 
+from worker.sandbox.exchange import REFUSAL
 from worker.sandbox.form import Form, OrderNumber, Seconds, Ucc
 from worker.sandbox.journal import TARGETS, Call, Target
 from worker.sandbox.presets import PRESETS
@@ -173,7 +174,7 @@ class RefuseLate(Fault):
 
     fault: Literal["refuse_late"]
     seconds: Seconds = 0.0
-    reason: str = "RMS:Rule: Cancellation refused by the exchange"
+    reason: str = REFUSAL
 
 
 class CancelPending(Fault):

@@ -13,8 +13,8 @@ import orjson
 from aiohttp import web
 
 from worker.sandbox.book import Account, Book, session_token
-from worker.sandbox.cancelling import Effect
 from worker.sandbox.delivery import Delivery, answer
+from worker.sandbox.exchange import Effect
 from worker.sandbox.journal import Call, Journal
 from worker.sandbox.reply import Reply, body_invalid, json_reply, no_session
 from worker.sandbox.wire import key_problem

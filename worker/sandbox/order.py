@@ -45,7 +45,8 @@ class Change:
 class Order:
     """An order and everything the control API may want to know about it.
 
-    `row` caches the order as the broker sends it; None means that it has to be written anew.
+    `is_in_flight` is None until the first cancel, which is when an order sets out, True while it is on its way. `row` caches the
+    order as the broker sends it; None means that it has to be written anew.
     """
 
     ucc: str
@@ -63,6 +64,7 @@ class Order:
     cancelled_by: CancelledBy | None = field(init=False)
     cancel_requests: int = 0
     effects: int = 0
+    is_in_flight: bool | None = None
     changes: list[Change] = field(default_factory=list[Change])
     row: bytes | None = None
 

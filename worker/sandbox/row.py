@@ -8,7 +8,7 @@ import orjson
 
 from worker.sandbox.order import Change, Order, standing_of
 
-__all__ = ["row_bytes", "row_of"]
+__all__ = ["change_bytes", "row_bytes", "row_of"]
 
 
 _STALE_REASON = "RMS:Rule: Check circuit limit; Remarks: from an earlier modification"
@@ -19,6 +19,11 @@ def row_bytes(order: Order) -> bytes:
     if order.row is None:
         order.row = orjson.dumps(row_of(order, order.latest))
     return order.row
+
+
+def change_bytes(order: Order, change: Change) -> bytes:
+    """Return the order's row from `change` on as JSON."""
+    return row_bytes(order) if change is order.latest else orjson.dumps(row_of(order, change))
 
 
 def row_of(order: Order, change: Change) -> dict[str, Any]:
