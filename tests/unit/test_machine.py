@@ -340,7 +340,8 @@ def test_a_glimpse_of_an_order_that_was_never_sent_is_kept():
     desk.machine.glimpse(one, seen(WORKING))
     desk.sent(one, OBJECTION)
     desk.found(one, Finding.UNREADABLE, NOW + 20)
-    assert Finish(Status.UNKNOWN) == desk.machine.time_up(one, NOW + DEADLINE)
+    desk.machine.time_up(one, NOW + DEADLINE)
+    assert Finish(Status.UNKNOWN) == desk.machine.time_up(one, NOW + DEADLINE + 2)
 
 
 def test_an_order_that_was_never_sent_is_not_refused_by_what_the_book_says():
@@ -356,7 +357,8 @@ def test_a_glimpse_speaks_against_an_ok():
     desk.sent(one, OK)
     desk.machine.glimpse(one, seen(WORKING, NOW + 1))
     desk.found(one, Finding.UNREADABLE, NOW + 2)
-    assert Finish(Status.UNKNOWN) == desk.machine.time_up(one, NOW + DEADLINE)
+    desk.machine.time_up(one, NOW + DEADLINE)
+    assert Finish(Status.UNKNOWN) == desk.machine.time_up(one, NOW + DEADLINE + 2)
 
 
 def test_glimpses_of_books_without_it_count_as_misses():
@@ -366,6 +368,51 @@ def test_glimpses_of_books_without_it_count_as_misses():
     for after in (1.0, 3.0):
         desk.machine.glimpse(one, seen(Finding.MISSING, NOW + after))
     assert Finish(Status.NOT_FOUND, verified=True) == desk.found(one, Finding.MISSING, NOW + 10)
+
+
+def test_a_glimpse_corrects_a_request_before_it_is_sent():
+    """The wrong endpoint is never asked."""
+    desk, one = Desk(), job()
+    desk.machine.glimpse(one, seen(WORKING, variety="cover"))
+    assert ("cover", [Corrected(one.name, ("variety",))]) == (one.variety, desk.events)
+
+
+@pytest.mark.parametrize(("verdict", "step"), [(NO, Send()), (OK, Look(patient=True))])
+def test_a_glimpse_in_flight_corrects_what_was_refused(verdict, step):
+    """A page said what was wrong while the cancel was under way; what was acknowledged went the right way."""
+    desk, one = Desk(), job()
+    one.is_in_flight = True
+    desk.machine.glimpse(one, seen(WORKING, variety="cover"))
+    assert ("regular", step) == (one.variety, desk.sent(one, verdict))
+
+
+def test_a_row_of_a_while_ago_is_looked_at_once_more_at_the_deadline():
+    """The order may have been cancelled since."""
+    desk, one, at = Desk(), job(), NOW + DEADLINE
+    desk.sent(one, OK)
+    desk.found(one, WORKING, at - 0.5)
+    assert Finish(Status.UNKNOWN) == desk.machine.time_up(one, at)
+    other = job()
+    desk.sent(other, OK)
+    desk.found(other, WORKING, at - 1.5)
+    assert Look(until=at + 2.0) == desk.machine.time_up(other, at)
+
+
+def test_a_contradicted_order_waits_for_no_others():
+    """Only what is most likely done is patient."""
+    desk, one = Desk(), job()
+    assert desk.sent(one, OK).patient
+    assert not desk.found(one, WORKING, NOW + 1).patient
+
+
+def test_a_watch_that_is_broken_off_after_its_cancel_says_unknown():
+    """The old status claims too much, and has lost its cause."""
+    desk, one = Desk(), watched("blocked", maybe_sent=False)
+    desk.machine.begin(one, NOW, sends=1)
+    assert Status.BLOCKED is one.known_status
+    desk.found(one, WORKING, NOW)
+    desk.sent(one, OK)
+    assert (Status.UNKNOWN, b"unknown") == (one.known_status, one.encode(None).split()[0])
 
 
 def test_a_row_that_was_not_asked_for_ends_a_dead_order_alone():
@@ -413,8 +460,10 @@ def test_the_record_of_a_refusal_always_has_a_cause():
     """Another worker heard the reply, and died; the row gives no reason."""
     desk, one = Desk(), job(maybe_sent=True)
     end = desk.found(one, OrderState.NOT_CANCELLED, NOW + 20)
-    end = desk.machine.time_up(one, NOW + DEADLINE) if not isinstance(end, Finish) else end
-    desk.machine.conclude(one, end, NOW + DEADLINE)
+    if not isinstance(end, Finish):
+        assert isinstance(desk.machine.time_up(one, NOW + DEADLINE), Look)
+        end = desk.found(one, Finding.UNREADABLE, NOW + DEADLINE + 1)
+    desk.machine.conclude(one, end, NOW + DEADLINE + 1)
     assert (Status.REFUSED, "the book says: not_cancelled") == (one.status, one.document["text"])
 
 

@@ -28,6 +28,7 @@ MOST_SENDS: Final = 8
 What was never answered does not count: a broker that is away for minutes has not refused anything.
 """
 _TURN_SECONDS: Final = 2.0
+_STALE_SECONDS: Final = 1.0
 _AGAINST_THE_BOOK: Final = 4.0
 """How much longer each pause is before a cancel that the book asks for. Those after which nothing had happened double theirs."""
 
@@ -64,6 +65,9 @@ class OrderMachine:
         course.may_have_acted |= verdict.may_have_acted or verdict.action is Action.ACKNOWLEDGED
         if (end := proven_end(case)) is not None:  # a page said so while the cancel was under way
             return end
+        is_no = verdict.action in (Action.REFUSED, Action.UNCLEAR) and course.sends_left > 0
+        if is_no and case.row is not None and self._correct(job, course, case.row):
+            return Send()  # a page said what was wrong with it while the cancel was under way
         # A watched order is sent once a look: what may have acted is looked at first.
         is_spent = job.is_watched and verdict.may_have_acted
         # One that was acknowledged may be gone: it is looked at between its tries.
@@ -102,8 +106,10 @@ class OrderMachine:
         course = self._course_of(job)
         if now < job.deadline_at:
             return self._look(job, course, now)
-        is_unseen = course.case.looks == 0 and (job.first_sent_at is not None or course.case.last is not None)
-        if is_unseen and course.policy.verify and not course.is_last_look:
+        case, was_sent = course.case, job.first_sent_at is not None or course.case.last is not None
+        # What the book said a while ago may be over.
+        is_unseen = case.looks == 0 or (case.row is not None and now - case.row_began_at >= _STALE_SECONDS)
+        if was_sent and is_unseen and course.policy.verify and not course.is_last_look:
             course.is_last_look = True
             return Look(until=now + course.policy.last_look, thorough=_is_thorough(course.case))
         return end_in_time(job, course)
@@ -114,11 +120,13 @@ class OrderMachine:
 
     def glimpse(self, job: Job, result: LookResult) -> None:
         """Remember what a look showed that the order had not asked for, also before it was ever sent."""
-        case = self._course_of(job).case
+        course = self._course_of(job)
         if isinstance(result.finding, Row):
-            case.see(result.finding, result.began_at)
+            course.case.see(result.finding, result.began_at)
+            if not job.is_in_flight:
+                self._correct(job, course, result.finding)
         elif result.finding is Finding.MISSING:
-            case.miss(result.began_at)
+            course.case.miss(result.began_at)
 
     def see(self, job: Job, result: LookResult, now: float) -> Step | None:
         """Take in a row that no look of this order asked for: its end if it is dead, else None and the order goes on."""
@@ -171,7 +179,7 @@ class OrderMachine:
         self, job: Job, course: Course, result: LookResult, step: Step, *, before: Row | None, now: float
     ) -> bool:
         """Take from a row what the record should say; tell whether the request was wrong, so that it must be sent anew."""
-        row, case = result.finding, course.case
+        row = result.finding
         assert isinstance(row, Row)  # noqa: S101
         job.update(verified_by=result.source, seen_at=now)
         if row.state is OrderState.NOT_CANCELLED:
@@ -181,10 +189,13 @@ class OrderMachine:
         if row.state is OrderState.WORKING and before is not None and before.state is OrderState.IN_FLIGHT:
             course.sending = None  # it has arrived: what was refused on its way is worth another try at once
         is_over = isinstance(step, Finish) and step.status not in (Status.REFUSED, Status.BLOCKED)
-        if is_over or not job.correct(row):
+        return not is_over and self._correct(job, course, row)
+
+    def _correct(self, job: Job, course: Course, row: Row) -> bool:
+        if not job.correct(row):
             return False
         self._publish(Corrected(job.name, tuple(job.document["corrected"])))
-        case.forget_replies(job.variety)
+        course.case.forget_replies(job.variety)
         course.has_sent, course.repeating = False, None  # what is right now was never sent
         return True
 
@@ -192,7 +203,7 @@ class OrderMachine:
         case = course.case
         # A cancel that the broker acknowledged is most likely done: it can wait for others, but not a risk order's first look.
         is_urgent = job.is_risk and case.looks == 0
-        patient = case.last is Action.ACKNOWLEDGED and not is_urgent
+        patient = case.last is Action.ACKNOWLEDGED and not (is_urgent or case.is_contradicted)
         thorough = _is_thorough(case)
         if case.looks == 0:
             return Look(patient=patient, thorough=thorough)
