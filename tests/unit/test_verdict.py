@@ -2,7 +2,7 @@
 
 import pytest
 
-from worker.kotak.codes import Action
+from worker.kotak.codes import _CODES, Action
 from worker.kotak.replies import Failure, NotSent, Reply
 from worker.orders.verdict import Verdict, judge
 
@@ -56,6 +56,10 @@ STATUSES = [
 
 def refusal(status=200, code=None, text=None):
     return Reply(status, ok=False, code=code, text=text)
+
+
+def test_every_code_of_the_table_has_a_row_here():
+    assert set(_CODES) == {code for code, *_ in CODES}
 
 
 def unreadable(status):
