@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 
 from neo_cancel.record import Header, Status
+from worker.kotak.codes import KOTAK
 from worker.kotak.order_book import BookPage, OrderState, Row
-from worker.kotak.replies import Failure, Reply
-from worker.kotak.session import NoSessionError
+from worker.kotak.replies import Failure, NoSessionError, Reply
 from worker.observe.events import publisher
 from worker.observe.log import log_subscriber
 from worker.orders.account_evidence import ReadingPolicy
@@ -30,6 +30,8 @@ def no(code, text="said"):
 
 class Broker:
     """The broker: an order, what cancels are answered, whether they work all the same, and whether the book is there."""
+
+    codes = KOTAK
 
     def __init__(self, *answers, state=OrderState.WORKING, is_readable=True, **row) -> None:
         self.answers = list(answers)
