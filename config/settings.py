@@ -10,8 +10,11 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from neo_cancel.order import DEFAULT_DEADLINE_SECONDS
+
 __all__ = [
     "LOCAL_REDIS_URL_FILE",
+    "LONGEST_LEASE_SECONDS",
     "Account",
     "ConfigurationError",
     "Settings",
@@ -22,6 +25,8 @@ __all__ = [
 
 _PRINTABLE: Final = re.compile(r"[ -~]+")
 LOCAL_REDIS_URL_FILE = Path("var/redis-url")
+_HASTIEST: Final = min(DEFAULT_DEADLINE_SECONDS, key=DEFAULT_DEADLINE_SECONDS.__getitem__)
+LONGEST_LEASE_SECONDS: Final = DEFAULT_DEADLINE_SECONDS[_HASTIEST] / 3
 
 
 class ConfigurationError(Exception):
@@ -45,6 +50,19 @@ def _as_address(url: str) -> str:
     if not is_whole or " " in url or not _PRINTABLE.fullmatch(url):
         raise ValueError("must be http:// or https://, a host, and perhaps a port and a path, in printable ASCII")
     return url
+
+
+def _as_lease(seconds: float) -> float:
+    """Refuse a lease after which a dead worker's orders have no time left.
+
+    They are taken over after one lease, or two where the ledger was away, and need the last third for the work.
+    """
+    if seconds > LONGEST_LEASE_SECONDS:
+        raise ValueError(
+            f"must be at most {LONGEST_LEASE_SECONDS:g}, a third of the {_HASTIEST} lane's default deadline: "
+            "the orders of a worker that died would end before another one may take them over"
+        )
+    return seconds
 
 
 Token = Annotated[SecretStr, AfterValidator(_as_header)]
@@ -99,11 +117,8 @@ class Settings(BaseSettings):
     backoff: float = Field(0.1, gt=0, description="the first pause between tries is random between 0 and this")
     backoff_most: float = Field(5.0, gt=0)
 
-    lease: float = Field(
-        2.5,
-        ge=0.5,
-        le=3600,
-        description="how long other workers wait for a silent one before they take its orders over",
+    lease: Annotated[float, AfterValidator(_as_lease)] = Field(
+        2.5, ge=0.5, description="how long other workers wait for a silent one before they take its orders over"
     )
     gather: float = Field(0.01, ge=0, description="least time between two writes to the ledger")
     time_to_live: int = Field(7 * 86_400, ge=60, description="how long records are kept")

@@ -35,6 +35,7 @@ from worker.observe.events import Publish, Superseded
 from worker.orders.account_queue import QueuePolicy
 from worker.orders.job import Job
 from worker.orders.policy import CancelPolicy
+from worker.orders.ports import Broker
 from worker.orders.router import Router, World
 from worker.orders.trading_day import is_day_over
 
@@ -53,7 +54,7 @@ class Parts:
     """The collaborators that the runtime speaks to. All belong to one event loop."""
 
     ledger: LedgerRoom
-    client: KotakClient
+    broker: Broker
     router: Router
     probation: Probation
     backlogs: Backlogs
@@ -83,7 +84,7 @@ class Parts:
         with contextlib.suppress(RedisError, OSError):
             await self.ledger.lease.sign_off()
         self.router.close()
-        await self.client.aclose()
+        await self.broker.aclose()
         await self.ledger.client.aclose()
 
 
@@ -112,11 +113,12 @@ def wire(
 
     `begun`: see Dispatcher. `connect` makes the ledger's client, which greets each new connection through the Server.
     """
-    file, client, server = AccountsFile(settings.accounts_file, publish), _client(settings), Server()
+    file, server = AccountsFile(settings.accounts_file, publish), Server()
     rates, policies = Rates(file, settings.orders_per_second), Policies(file, _policy(settings))
     base = _Base(settings, publish, rates, policies)
     ledger = _ledger(base, LedgerClient(connect(settings, server), server, publish), lambda: in_hand)
-    router = _router(base, ledger, Gateway(client, FileSessions(file), publish))
+    broker = _broker(settings, file, publish)
+    router = _router(base, ledger, broker)
     capacity = Capacity(settings.account_orders_at_once, rates.of, router.queues.waiting)
     probation = Probation(ledger.claims, router.take)
     in_hand = InHand(router, capacity, probation, day_is_over=partial(_day_is_over, ledger))
@@ -133,17 +135,17 @@ def wire(
         begun=begun,
         publish=publish,
     )
-    return Parts(ledger, client, router, probation, backlogs, dispatcher)
+    return Parts(ledger, broker, router, probation, backlogs, dispatcher)
 
 
-def _client(settings: Settings) -> KotakClient:
+def _broker(settings: Settings, file: AccountsFile, publish: Publish) -> Broker:
     timeouts = Timeouts(
         connect=settings.connect_timeout,
         read=settings.read_timeout,
         total=settings.call_timeout,
         book=settings.book_timeout,
     )
-    return KotakClient(BrokerTransport(), timeouts)
+    return Gateway(KotakClient(BrokerTransport(), timeouts), FileSessions(file), publish)
 
 
 def _policy(settings: Settings) -> CancelPolicy:
@@ -179,7 +181,7 @@ def _ledger(base: _Base, client: LedgerClient, in_hand: Callable[[], InHand]) ->
     return LedgerRoom(client, options, callbacks, publish)
 
 
-def _router(base: _Base, ledger: LedgerRoom, gateway: Gateway) -> Router:
+def _router(base: _Base, ledger: LedgerRoom, broker: Broker) -> Router:
     settings, publish = base.settings, base.publish
 
     async def reserve_read(ucc: str) -> float:
@@ -187,7 +189,7 @@ def _router(base: _Base, ledger: LedgerRoom, gateway: Gateway) -> Router:
         return wait_us / 1e6
 
     world = World(
-        broker=gateway,
+        broker=broker,
         rate_limiter=SharedRateLimiter(ledger.client, base.rates.of, publish),
         read_budget=SharedReadBudget(reserve_read),
         ledger=ledger,

@@ -63,17 +63,17 @@ def envelope(*, ucc: str, lane: str, orders: Sequence[str], batch: str | None = 
         "body": f"[[{chunk}], {{}}, {_EMBED}]",
         "content-encoding": "utf-8",
         "content-type": "application/json",
-        "headers": _headers(message_id, shown=f"({ucc} {count} {lane})"),
+        "headers": _headers(TASK_NAME, message_id, shown=f"({ucc} {count} {lane})"),
         "properties": _properties(message_id, lane),
     }
     before, _, after = json.dumps(message).rpartition(f'"{_ENQUEUED_MARK}"')
     return before, after
 
 
-def _headers(message_id: str, *, shown: str) -> dict[str, Any]:
+def _headers(task: str, message_id: str, *, shown: str) -> dict[str, Any]:
     return {
         "lang": "py",
-        "task": TASK_NAME,
+        "task": task,
         "id": message_id,
         "shadow": None,
         "eta": None,

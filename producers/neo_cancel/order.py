@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from neo_cancel.errors import InvalidOrderError
 
-__all__ = ["CancelOrder", "Lane", "Variety", "is_ucc"]
+__all__ = ["DEFAULT_DEADLINE_SECONDS", "CancelOrder", "Lane", "Variety", "is_ucc"]
 
 MAX_REASON: Final = 200
 MAX_STRATEGY: Final = 64

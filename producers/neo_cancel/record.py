@@ -45,6 +45,8 @@ WATCHABLE: Final = frozenset({Status.UNKNOWN, Status.REFUSED, Status.BLOCKED})
 WORKING: Final = frozenset(Status) - FINAL
 """The work on the order goes on, or has not begun."""
 
+_BY_WORD: Final[Mapping[str, Status]] = {str(status): status for status in Status}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OrderRecord:
@@ -137,13 +139,16 @@ class OrderRecord:
 
     @classmethod
     def decode(cls, value: bytes) -> "OrderRecord":
-        """Read a record as it lies in Redis; see Header for its form."""
+        """Read a record as it lies in Redis; see Header for its form.
+
+        A status of a newer version is read as `unknown`: the work has ended, and this version cannot tell how.
+        """
         header, document = split(value)
         known = {name: document[name] for name in _DOCUMENT if name in document}
         if "corrected" in known:
             known["corrected"] = tuple(known["corrected"])
         return cls(
-            status=Status(header.status),
+            status=_BY_WORD.get(header.status, Status.UNKNOWN),
             fence=header.fence,
             owner=header.owner,
             enqueued_at=header.enqueued_ms / 1000,

@@ -88,7 +88,7 @@ class RecordingProducer(CancelProducer):
         yield from (record for record in records if record.is_final)
         hanging = [record.key for record in records if not record.is_final]
         if hanging and timeout_seconds is None:
-            raise WaitTimeoutError(f"nobody settled {', '.join(hanging)}: call settle() before the wait")
+            raise WaitTimeoutError(f"not settled: {', '.join(hanging)}; call settle() before the wait")
 
     def events(self, *, since: str = "$", timeout_seconds: float | None = None) -> Iterator[OrderRecord]:  # noqa: ARG002
         """Yield every settled order that no earlier iteration has seen, oldest first, then end instead of waiting."""
@@ -99,17 +99,9 @@ class RecordingProducer(CancelProducer):
         before = self._records.get(f"{order.ucc}:{order.order_number}")
         if before is None or (before.is_final and not before.is_dead):
             fresh = OrderRecord(
-                ucc=order.ucc,
-                order_number=order.order_number,
+                **order.to_wire(),
                 status=Status.QUEUED,
-                variety=order.variety,
-                amo=order.amo,
-                trading_symbol=order.trading_symbol,
-                lane=order.lane,
-                strategy=order.strategy,
-                reason=order.reason,
                 batch=batch,
-                deadline_seconds=order.effective_deadline_seconds,
                 enqueued_at=time.time(),
                 maybe_sent=before is not None and before.maybe_sent,
             )

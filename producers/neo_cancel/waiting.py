@@ -8,13 +8,13 @@ from typing import Any, Final
 from neo_cancel.bulk import BulkStatus
 from neo_cancel.errors import WaitTimeoutError
 from neo_cancel.event_stream import ended_names
-from neo_cancel.record import FINAL, OrderRecord
+from neo_cancel.record import WORKING, OrderRecord
 
 __all__ = ["Pending", "bulk_timeout", "order_timeout"]
 
 _SWEEP_SECONDS: Final = 2.0
 _SWEPT_PER_SECOND: Final = 5000
-_FINAL_WORDS: Final = frozenset(status.encode() for status in FINAL)
+_WORKING_WORDS: Final = frozenset(status.encode() for status in WORKING)
 
 
 class Pending:
@@ -79,8 +79,8 @@ class Pending:
         """Take in the records that were read and answer those that are final now. A record that is gone ends its wait, too."""
         final: list[OrderRecord] = []
         for name, value in zip(names, values, strict=True):
-            # Only what is final is worth decoding: a sweep reads many that are not.
-            if value is not None and value.partition(b" ")[0] not in _FINAL_WORDS:
+            # Only what is final is worth decoding: a sweep reads many that are not. A newer version's status is an end, too.
+            if value is not None and value.partition(b" ")[0] in _WORKING_WORDS:
                 continue
             self.names.pop(name, None)
             if value is not None:

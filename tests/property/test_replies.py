@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from neo_cancel.order import Variety
 from neo_cancel.record import DEAD, Status
-from worker.kotak.codes import Action
+from worker.kotak.codes import KOTAK, Action
 from worker.kotak.order_book import OrderState, Row, read_page
 from worker.kotak.replies import MAX_RETRY_AFTER_SECONDS, Failure, Reply, parse_reply
 from worker.orders.case import Case
@@ -116,7 +116,7 @@ def check(seed, head, body):
 
 def check_one(status, head, body, variety):
     reply = parse_reply(status, head, body, now=1_784_700_000.0)
-    verdict = judge(reply, variety=variety, order_number="260722000000001")
+    verdict = judge(reply, codes=KOTAK, variety=variety, order_number="260722000000001")
     assert reply.ok <= says_ok(body)
     assert (verdict.action is Action.ACKNOWLEDGED) == (reply.ok and 200 <= status < 300)
     assert verdict.retry_after_seconds is None or 0.0 <= verdict.retry_after_seconds <= MAX_RETRY_AFTER_SECONDS
@@ -214,7 +214,7 @@ def test_no_history_makes_an_order_dead_without_evidence(variety, was_crashed, h
     for at, step in enumerate(history):
         now = 100.0 + at
         if not isinstance(step, Row | Finding):
-            verdict = judge(step, variety=variety, order_number="260722000000001")
+            verdict = judge(step, codes=KOTAK, variety=variety, order_number="260722000000001")
             was_acknowledged |= verdict.action is Action.ACKNOWLEDGED
             case.take(verdict, now)
             continue

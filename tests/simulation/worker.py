@@ -14,8 +14,8 @@ from tests.simulation.wire import Meaning
 from worker.kotak.client import CANCEL_PATHS, MaybeSentError, NotSentError
 from worker.kotak.gateway import Gateway
 from worker.kotak.order_book import BookPage, read_page
-from worker.kotak.replies import Reply, parse_reply
-from worker.kotak.session import NoSessionError, Session
+from worker.kotak.replies import NoSessionError, Reply, parse_reply
+from worker.kotak.session import Session
 from worker.ledger.read_budget import SharedReadBudget
 from worker.observe import events
 from worker.orders.job import Job

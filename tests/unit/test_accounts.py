@@ -10,7 +10,8 @@ from worker.accounts.file import AccountsFile
 from worker.accounts.policies import Policies
 from worker.accounts.rates import Rates
 from worker.accounts.sessions import FileSessions
-from worker.kotak.session import NoSessionError, Session
+from worker.kotak.replies import NoSessionError
+from worker.kotak.session import Session
 from worker.observe.events import AccountsUnreadable
 from worker.orders.policy import CancelPolicy
 

@@ -2,8 +2,10 @@
 
 import pytest
 
+from worker.kotak.codes import Action
 from worker.orders.backoff import LEAST_WAIT_SECONDS, Retries
 from worker.orders.policy import CancelPolicy
+from worker.orders.verdict import Verdict
 
 
 def retries(*, draw=lambda _, most: most, growth=2.0, most=None, **policy):
@@ -36,13 +38,13 @@ def test_the_jitter_is_full():
 @pytest.mark.parametrize(("wish", "seconds"), [(None, 0.5), (0.0, 0.0), (0.2, 0.5), (7.0, 7.0)])
 def test_the_brokers_wish_is_the_least_and_none_at_all_is_at_once(wish, seconds):
     """0 is what a renewed session asks for."""
-    assert seconds == retries().pause(60.0, retry_after_seconds=wish)
+    assert seconds == retries().pause(60.0, Verdict(Action.RETRY, retry_after_seconds=wish))
 
 
 @pytest.mark.parametrize(("remaining", "seconds"), [(10.0, 9.5), (1.0, 0.5), (0.4, 0.2), (0.015, LEAST_WAIT_SECONDS)])
 def test_no_pause_lasts_through_the_last_chance(remaining, seconds):
     """Half a second before the deadline there is another try, and in the last second after half of what is left."""
-    assert seconds == retries().pause(remaining, retry_after_seconds=300.0)
+    assert seconds == retries().pause(remaining, Verdict(Action.RETRY, retry_after_seconds=300.0))
 
 
 @pytest.mark.parametrize("remaining", [LEAST_WAIT_SECONDS, 0.0, -5.0])

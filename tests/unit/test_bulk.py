@@ -4,6 +4,7 @@ import pytest
 
 from neo_cancel import BulkStatus, OrderRecord, Status
 from neo_cancel.bulk import slices
+from neo_cancel.record import HARMLESS
 
 
 def record(status: Status) -> OrderRecord:
@@ -19,8 +20,7 @@ def test_counts_add_up_to_what_was_asked_for():
 
 @pytest.mark.parametrize("status", list(Status))
 def test_a_bulk_is_complete_only_when_no_order_may_still_work(status):
-    harmless = {"cancelled", "already_cancelled", "filled", "gone", "not_found"}
-    assert (status in harmless) == BulkStatus.of([record(status)]).is_complete
+    assert (status in HARMLESS) == BulkStatus.of([record(status)]).is_complete
 
 
 def test_a_bulk_whose_records_are_gone_is_not_called_complete():

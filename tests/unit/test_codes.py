@@ -2,16 +2,7 @@
 
 import pytest
 
-from worker.kotak.codes import (
-    IP_MISMATCH,
-    Action,
-    action_of,
-    is_known,
-    is_listed,
-    is_refusal,
-    is_session_gone,
-    is_too_fast,
-)
+from worker.kotak.codes import IP_MISMATCH, KOTAK, Action
 from worker.kotak.replies import Reply
 
 
@@ -33,7 +24,7 @@ def reply(code=None, status=200, *, ok=False, text=None):
 )
 def test_a_session_is_gone_by_its_code_or_else_by_the_http_status(said, expected):
     """A listed code goes before the HTTP status."""
-    assert expected is is_session_gone(said)
+    assert expected is KOTAK.is_session_gone(said)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +41,7 @@ def test_a_session_is_gone_by_its_code_or_else_by_the_http_status(said, expected
 )
 def test_a_code_is_new_unless_a_table_has_it_or_it_repeats_the_http_status(said, expected):
     """A new one is logged, because its meaning must be found out."""
-    assert expected is is_listed(said)
+    assert expected is KOTAK.is_listed(said)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +50,7 @@ def test_a_code_is_new_unless_a_table_has_it_or_it_repeats_the_http_status(said,
 )
 def test_too_fast_is_said_by_two_codes_and_one_status(said, expected):
     """The broker then did nothing at all."""
-    assert expected is is_too_fast(said)
+    assert expected is KOTAK.is_too_fast(said)
 
 
 @pytest.mark.parametrize(
@@ -67,15 +58,15 @@ def test_too_fast_is_said_by_two_codes_and_one_status(said, expected):
 )
 def test_a_refusal_for_good_is_one_that_the_table_lists(code, expected):
     """Neither a block nor an unclear no is one."""
-    assert expected is is_refusal(code)
+    assert expected is KOTAK.is_refusal(code)
 
 
 def test_no_code_is_not_a_known_one():
     """Nor is one of the HTTP statuses."""
-    assert [True, False, False] == [is_known(code) for code in ("1006", None, "503")]
+    assert [True, False, False] == [KOTAK.is_known(code) for code in ("1006", None, "503")]
 
 
 def test_an_ok_within_an_error_of_the_gateway_is_looked_up():
     """A contradiction proves nothing."""
-    said = [action_of(reply(status=status, ok=True)) for status in (200, 299, 300, 502)]
+    said = [KOTAK.action_of(reply(status=status, ok=True)) for status in (200, 299, 300, 502)]
     assert [Action.ACKNOWLEDGED, Action.ACKNOWLEDGED, Action.LOOK, Action.LOOK] == said

@@ -8,8 +8,8 @@ import pytest
 
 from worker.kotak.client import KotakClient, Timeouts
 from worker.kotak.gateway import Gateway
-from worker.kotak.replies import Failure, NotSent
-from worker.kotak.session import NoSessionError, Session
+from worker.kotak.replies import Failure, NoSessionError, NotSent
+from worker.kotak.session import Session
 
 NUMBER = "260722000000001"
 OLD, NEW = Session("https://old.test", "old", "old"), Session("https://new.test", "new", "new")

@@ -3,7 +3,7 @@
 import pytest
 
 from neo_cancel.record import Header, Status
-from worker.kotak.codes import Action
+from worker.kotak.codes import KOTAK, Action
 from worker.kotak.order_book import OrderState, Row
 from worker.observe.events import Corrected, ExchangeRefused
 from worker.orders.finding import Finding, LookResult
@@ -62,7 +62,7 @@ class Desk:
 
     def __init__(self, **policy):
         self.events = []
-        self.machine = OrderMachine(lambda _: CancelPolicy(**policy), lambda _, most: most, self.events.append)
+        self.machine = OrderMachine(lambda _: CancelPolicy(**policy), lambda _, most: most, self.events.append, KOTAK)
 
     def sent(self, one, verdict, at=NOW):
         """Send an order once, as the sender does."""

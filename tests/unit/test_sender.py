@@ -6,9 +6,8 @@ from dataclasses import replace
 import pytest
 
 from neo_cancel.record import Header, Status
-from worker.kotak.codes import Action
-from worker.kotak.replies import NotSent, Reply
-from worker.kotak.session import NoSessionError
+from worker.kotak.codes import KOTAK, Action, Codes
+from worker.kotak.replies import NoSessionError, NotSent, Reply
 from worker.observe.events import AccountBlocked, Attempted, UnlistedCode
 from worker.orders.job import Job
 from worker.orders.queue import AccountQueues, QueuePolicy
@@ -27,6 +26,8 @@ def no(code):
 
 class World:
     """Broker, rate limiter and ledger in one: answers what it was given, and notes what was asked of it."""
+
+    codes = KOTAK
 
     def __init__(self, *answers, renews=True):
         self.answers, self.renews = list(answers), renews
@@ -114,6 +115,13 @@ async def test_without_a_session_nothing_was_tried():
     desk, one = Desk(NoSessionError(UCC)), job()
     assert await desk.sender.call(one) is NO_SESSION
     assert (0, None, NO_SESSION.text, []) == (one.attempts, one.first_sent_at, one.document["text"], desk.events)
+
+
+@pytest.mark.parametrize(("code", "expected"), [("E7", Action.REFUSED), ("1007", Action.UNCLEAR)])
+async def test_the_codes_are_those_of_the_broker_that_answered(code, expected):
+    desk = Desk(Reply(200, ok=False, code=code))
+    desk.world.codes = Codes({"E7": Action.REFUSED})
+    assert expected is (await desk.sender.call(job())).action
 
 
 async def test_no_session_blocks_no_account():

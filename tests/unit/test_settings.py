@@ -39,6 +39,20 @@ def test_a_wrong_setting_is_refused_by_the_name_of_its_variable(monkeypatch, nam
         load_settings()
 
 
+@pytest.mark.parametrize("lease", ["20.5", "90", "inf"])
+def test_a_lease_that_leaves_a_dead_worker_s_orders_no_time_is_refused(monkeypatch, lease):
+    """Of a hundred routine orders with a lease of 90 s, 84 ended `unknown` when their worker died."""
+    monkeypatch.setenv("NEO_CANCEL_LEASE", lease)
+    rule = r"^NEO_CANCEL_LEASE: .* at most 20, a third of the routine lane's default deadline"
+    with pytest.raises(ConfigurationError, match=rule):
+        load_settings()
+
+
+def test_the_longest_lease_is_a_third_of_the_shortest_default_deadline(monkeypatch):
+    monkeypatch.setenv("NEO_CANCEL_LEASE", "20")
+    assert 20 == load_settings().lease
+
+
 def test_every_wrong_setting_is_named(monkeypatch):
     monkeypatch.setenv("NEO_CANCEL_LEASE", "0")
     monkeypatch.setenv("NEO_CANCEL_GATHER", "-1")

@@ -4,11 +4,13 @@ import pytest
 from celery import Celery
 
 from neo_cancel.errors import InvalidOrderError
+from neo_cancel.messages import TASK_NAME
 from worker.consuming.envelope import Message
 from worker.consuming.kinds import KINDS, Kind
 from worker.consuming.tasks import begin, register
 from worker.dispatch.intake import Chunk
 
+ONE_KIND = {TASK_NAME: KINDS[TASK_NAME]}
 CHUNK = {"v": 1, "ucc": "AB123", "lane": "risk", "orders": []}
 
 
@@ -30,7 +32,7 @@ class Runtime:
         return {"answer": repr(self.begun.get(message_id) or work())}
 
 
-def app_with(runtime, kinds=KINDS):
+def app_with(runtime, kinds=ONE_KIND):
     app = Celery("test", set_as_current=False)
     register(app, [runtime], kinds)
     return app
@@ -58,7 +60,7 @@ def test_a_task_whose_argument_cannot_be_read_says_so():
 
 def test_the_app_has_one_task_for_each_kind_and_no_other():
     sweep = Kind("neo_cancel.sweep", str, lambda runtime, value: ("sweep", value))
-    app = app_with(Runtime(), {**KINDS, sweep.task: sweep})
+    app = app_with(Runtime(), {**ONE_KIND, sweep.task: sweep})
     ours = {name for name in app.tasks if not name.startswith("celery.")}
     assert {"neo_cancel.cancel_orders", "neo_cancel.sweep"} == ours
     assert {"answer": "('sweep', 'all')"} == app.tasks["neo_cancel.sweep"].apply(args=["all"]).result

@@ -40,7 +40,7 @@ def test_the_strategy_reports_what_may_still_work(producer):
 
 
 def test_a_strategy_that_would_hang_gets_an_error_at_once(producer):
-    with pytest.raises(WaitTimeoutError, match="nobody settled AB123:251015000123451"):
+    with pytest.raises(WaitTimeoutError, match="not settled: AB123:251015000123451"):
         PairsTrader(producer).on_fill("AB123", ["251015000123451"])
 
 

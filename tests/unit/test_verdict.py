@@ -2,7 +2,7 @@
 
 import pytest
 
-from worker.kotak.codes import Action
+from worker.kotak.codes import _CODES, KOTAK, Action
 from worker.kotak.replies import Failure, NotSent, Reply
 from worker.orders.verdict import Verdict, judge
 
@@ -58,12 +58,16 @@ def refusal(status=200, code=None, text=None):
     return Reply(status, ok=False, code=code, text=text)
 
 
+def test_every_code_of_the_table_has_a_row_here():
+    assert set(_CODES) == {code for code, *_ in CODES}
+
+
 def unreadable(status):
     return Reply(status, ok=False, readable=False)
 
 
 def judged(answer, *, variety="regular"):
-    return judge(answer, variety=variety, order_number=NUMBER)
+    return judge(answer, codes=KOTAK, variety=variety, order_number=NUMBER)
 
 
 @pytest.mark.parametrize("variety", VARIETIES)
@@ -171,6 +175,13 @@ def test_retry_after_is_passed_on():
     """The broker's wish reaches whoever waits."""
     reply = Reply(429, ok=False, retry_after_seconds=7.0)
     assert 7.0 == judged(reply, variety="regular").retry_after_seconds
+
+
+def test_the_http_status_is_passed_on_and_makes_no_two_verdicts_differ():
+    """A rule for pauses may go by it; there is none without a reply."""
+    said = judged(Reply(503, ok=False, code="1005"))
+    assert (503, None) == (said.http_status, judged(Failure.MAYBE_SENT).http_status)
+    assert said == judged(Reply(200, ok=False, code="1005"))
 
 
 def test_an_unreadable_reply_is_named_by_its_status():

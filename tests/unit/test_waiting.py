@@ -32,6 +32,18 @@ def test_a_waiter_lets_go_of_what_is_final_and_of_what_vanished():
     assert ["A:2"] == list(pending.names)
 
 
+def test_a_status_of_a_newer_version_ends_a_wait_as_unknown():
+    """The producer may be older than the workers; it must not wait for ever, nor call the order dead."""
+    pending = Pending(["A:1"], None)
+    (record,) = pending.settle(["A:1"], [encoded("exercised")])
+    assert (Status.UNKNOWN, True, True, True) == (
+        record.status,
+        record.is_final,
+        record.may_still_work,
+        pending.is_over,
+    )
+
+
 @pytest.mark.parametrize("seconds", [0, 0.0001, 100])
 def test_a_blocking_read_is_never_for_ever_and_below_the_socket_time_out(seconds):
     assert 1 <= Pending(["A:1"], seconds).block_milliseconds <= 500

@@ -27,7 +27,7 @@ class Desk:
     def __init__(self, folder):
         self.folder, self.server, self.events, self.begun = folder, FakeServer(), [], []
         self.write_accounts()
-        self.settings = Settings(redis_url="redis://none", accounts_file=folder / "accounts.json", lease=60, gather=0)
+        self.settings = Settings(redis_url="redis://none", accounts_file=folder / "accounts.json", lease=12, gather=0)
         self.connect = lambda _settings, _server: FakeAsyncRedis(server=self.server)
         self.redis = FakeRedis(server=self.server)
 
@@ -166,7 +166,7 @@ async def test_the_lease_sets_the_pace_of_what_keeps_it(desk):
     """Three heartbeats in a lease, and four looks at the suspects in a heartbeat."""
     parts = desk.wire()
     pace = {name: seconds for name, seconds, _ in parts.duties(desk.settings)}
-    assert {"heartbeat": 20.0, "suspects": 5.0, "notes": 60.0}.items() <= pace.items()
+    assert {"heartbeat": 4.0, "suspects": 1.0, "notes": 12.0}.items() <= pace.items()
     assert {"recovery", "watch list", "orphaned backlogs"} <= pace.keys()
     await parts.close()
 

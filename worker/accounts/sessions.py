@@ -1,7 +1,8 @@
 """The accounts' sessions, from the accounts file: a login job writes it anew, and no worker is restarted for that."""
 
 from worker.accounts.file import AccountsFile
-from worker.kotak.session import NoSessionError, Session
+from worker.kotak.replies import NoSessionError
+from worker.kotak.session import Session
 
 __all__ = ["FileSessions"]
 

@@ -1,20 +1,13 @@
 """The broker's codes and HTTP statuses: what each means for a cancel. Pure."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
 from worker.kotak.replies import Reply
 
-__all__ = [
-    "IP_MISMATCH",
-    "Action",
-    "action_of",
-    "is_known",
-    "is_listed",
-    "is_refusal",
-    "is_session_gone",
-    "is_too_fast",
-]
+__all__ = ["IP_MISMATCH", "KOTAK", "Action", "Codes"]
 
 
 class Action(StrEnum):
@@ -64,12 +57,44 @@ _HTTP_TOO_FAST: Final = 429
 _HTTP_SERVER_ERROR: Final = 500
 
 
-def action_of(reply: Reply) -> Action:
-    """Read what a reply asks for: its "Ok" first, then its code, then its HTTP status."""
-    if reply.ok:
-        # A gateway's error around an "Ok" is a contradiction, and the book settles contradictions.
-        return Action.ACKNOWLEDGED if reply.http_status in _HTTP_OK else Action.LOOK
-    return _CODES.get(reply.code or "") or _action_of_status(reply)
+@dataclass(frozen=True, slots=True)
+class Codes:
+    """What the codes of a broker mean, and the HTTP status where a reply has no code that is listed.
+
+    `too_fast` are codes with which the broker did nothing because the account sends too fast. `ip_mismatch` is the code for a
+    session that belongs to another IP address, None where the broker has none.
+    """
+
+    actions: Mapping[str, Action]
+    too_fast: frozenset[str] = frozenset()
+    ip_mismatch: str | None = None
+
+    def action_of(self, reply: Reply) -> Action:
+        """Read what a reply asks for: its "Ok" first, then its code, then its HTTP status."""
+        if reply.ok:
+            # A gateway's error around an "Ok" is a contradiction, and the book settles contradictions.
+            return Action.ACKNOWLEDGED if reply.http_status in _HTTP_OK else Action.LOOK
+        return self.actions.get(reply.code or "") or _action_of_status(reply)
+
+    def is_known(self, code: str | None) -> bool:
+        """Tell whether the table has the code; None is not in it."""
+        return code in self.actions
+
+    def is_listed(self, reply: Reply) -> bool:
+        """Tell whether nothing in the reply is new: an "Ok", no code, a listed one, or one that repeats the HTTP status."""
+        return reply.ok or self.is_known(reply.code) or reply.code in (None, str(reply.http_status))
+
+    def is_too_fast(self, reply: Reply) -> bool:
+        """Tell whether the broker did nothing because the account sends too fast."""
+        return reply.code in self.too_fast or reply.http_status == _HTTP_TOO_FAST
+
+    def is_refusal(self, code: str | None) -> bool:
+        """Tell whether a code refuses for good: asking again would be refused again."""
+        return self.actions.get(code or "") is Action.REFUSED
+
+    def is_session_gone(self, reply: Reply) -> bool:
+        """Tell whether the broker refused the session, not the request."""
+        return self.action_of(reply) is Action.RENEW
 
 
 def _action_of_status(reply: Reply) -> Action:
@@ -82,26 +107,5 @@ def _action_of_status(reply: Reply) -> Action:
     return Action.LOOK
 
 
-def is_known(code: str | None) -> bool:
-    """Tell whether the table has the code; None is not in it."""
-    return code in _CODES
-
-
-def is_listed(reply: Reply) -> bool:
-    """Tell whether nothing in the reply is new: an "Ok", no code, a code of the table, or one that repeats the HTTP status."""
-    return reply.ok or is_known(reply.code) or reply.code in (None, str(reply.http_status))
-
-
-def is_too_fast(reply: Reply) -> bool:
-    """Tell whether the broker did nothing because the account sends too fast."""
-    return reply.code in _TOO_FAST or reply.http_status == _HTTP_TOO_FAST
-
-
-def is_refusal(code: str | None) -> bool:
-    """Tell whether a code refuses for good: asking again would be refused again."""
-    return _CODES.get(code or "") is Action.REFUSED
-
-
-def is_session_gone(reply: Reply) -> bool:
-    """Tell whether the broker refused the session, not the request."""
-    return action_of(reply) is Action.RENEW
+KOTAK: Final = Codes(_CODES, _TOO_FAST, IP_MISMATCH)
+"""The codes of Kotak Neo."""

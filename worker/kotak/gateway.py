@@ -3,10 +3,10 @@
 from typing import Protocol
 
 from worker.kotak.client import KotakClient, MaybeSentError, NotSentError, TransportError
-from worker.kotak.codes import is_session_gone
+from worker.kotak.codes import KOTAK
 from worker.kotak.order_book import BookPage
-from worker.kotak.replies import Failure, NotSent, Reply
-from worker.kotak.session import NoSessionError, Session, Sessions
+from worker.kotak.replies import Failure, NoSessionError, NotSent, Reply
+from worker.kotak.session import Session, Sessions
 from worker.observe.events import BrokerUnreachable, Publish
 
 __all__ = ["CancelJob", "Gateway"]
@@ -44,10 +44,16 @@ class CancelJob(Protocol):
 class Gateway:
     """Cancels and reads for all accounts of one process. A cause that a person must mend is published once."""
 
+    codes = KOTAK
+
     def __init__(self, client: KotakClient, sessions: Sessions, publish: Publish) -> None:
         self._client, self._sessions, self._publish = client, sessions, publish
         self._used: dict[str, Session] = {}
         self._told: set[str] = set()
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        await self._client.aclose()
 
     async def cancel(self, job: CancelJob) -> Reply | Failure | NotSent:
         """Send the job's cancel once, by the endpoint of its variety. Raises NoSessionError where the account has none."""
@@ -94,7 +100,7 @@ class Gateway:
         except (TransportError, NoSessionError):
             return None
         self._used[ucc] = session
-        if page.rows is None and is_session_gone(page.reply):
+        if page.rows is None and self.codes.is_session_gone(page.reply):
             await self.renew(ucc)  # for the next read: this one has used what the account may read now
         return page
 

@@ -8,7 +8,7 @@ from typing import Any, Final, cast
 
 import orjson
 
-__all__ = ["MAX_TEXT", "Failure", "NotSent", "Reply", "parse_reply"]
+__all__ = ["MAX_TEXT", "Failure", "NoSessionError", "NotSent", "Reply", "parse_reply"]
 
 MAX_TEXT: Final = 300
 MAX_RETRY_AFTER_SECONDS: Final = 300.0
@@ -33,6 +33,10 @@ class Reply:
     readable: bool = True
     retry_after_seconds: float | None = None
     order_number: str | None = None
+
+
+class NoSessionError(Exception):
+    """No call can be made: there is no session for an account."""
 
 
 class Failure(StrEnum):

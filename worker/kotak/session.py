@@ -3,13 +3,9 @@
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-__all__ = ["NEO_FIN_KEY", "NoSessionError", "Session", "Sessions"]
+__all__ = ["NEO_FIN_KEY", "Session", "Sessions"]
 
 NEO_FIN_KEY: Final = "neotradeapi"
-
-
-class NoSessionError(Exception):
-    """There is no session for an account."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from typing import Final
 from tenacity import RetryCallState, Retrying, retry_always, wait_exponential
 
 from worker.orders.policy import CancelPolicy
+from worker.orders.verdict import Verdict
 
 __all__ = ["Draw", "Retries"]
 
@@ -25,7 +26,7 @@ class _Failed:
     """A try that has to be repeated; see Retries.pause."""
 
     remaining_seconds: float
-    retry_after_seconds: float | None
+    verdict: Verdict | None
 
 
 class Retries:
@@ -51,14 +52,15 @@ class Retries:
         self._tries = iter(retrying)
         self._current = next(self._tries, None)
 
-    def pause(self, remaining_seconds: float, *, retry_after_seconds: float | None = None) -> float | None:
+    def pause(self, remaining_seconds: float, verdict: Verdict | None = None) -> float | None:
         """Count a try that has to be repeated, and say in how many seconds; None where no time is left for another.
 
-        `remaining_seconds`: until the deadline. `retry_after_seconds`: the broker's wish; 0 is at once, None is no wish.
+        `remaining_seconds`: until the deadline. `verdict`: on the reply that asks for the try, None where a look does. Its
+        `retry_after_seconds` is the broker's wish; 0 is at once, None is no wish.
         """
         if self._current is None:
             return None
-        self._current.retry_state.set_result(_Failed(remaining_seconds, retry_after_seconds))
+        self._current.retry_state.set_result(_Failed(remaining_seconds, verdict))
         self._current = next(self._tries, None)
         return None if self._current is None else self._pause
 
@@ -67,7 +69,8 @@ class Retries:
 
     def _seconds(self, state: RetryCallState) -> float:
         failed = _failed(state)
-        wish, remaining = failed.retry_after_seconds, failed.remaining_seconds
+        wish = None if failed.verdict is None else failed.verdict.retry_after_seconds
+        remaining = failed.remaining_seconds
         if wish == 0.0:
             return 0.0
         seconds = max(self._draw(0.0, self._ceiling(state)), wish or 0.0)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from neo_cancel.record import Status
-from worker.kotak.codes import Action, is_refusal
+from worker.kotak.codes import Action, Codes
 from worker.kotak.order_book import OrderState, Row
 from worker.observe.events import Corrected, ExchangeRefused, Publish
 from worker.orders.backoff import Draw, Retries
@@ -40,15 +40,15 @@ class OrderMachine:
     the ledger's clock. The same machine serves every order; a watched one has a budget of sends.
     """
 
-    def __init__(self, policy_of: Callable[[str], CancelPolicy], draw: Draw, publish: Publish) -> None:
-        self._policy_of, self._draw, self._publish = policy_of, draw, publish
+    def __init__(self, policy_of: Callable[[str], CancelPolicy], draw: Draw, publish: Publish, codes: Codes) -> None:
+        self._policy_of, self._draw, self._publish, self._codes = policy_of, draw, publish, codes
 
     def begin(self, job: Job, now: float, *, sends: int = 0) -> Step:
         """Take an order up. `sends`: how often it may be sent if it is watched; any other order as often as it needs."""
         if job.is_watched:
             course = self._course_of(job)
             # What the broker refused for good would be refused again.
-            course.sends_left = 0 if is_refusal(job.document.get("code")) else sends
+            course.sends_left = 0 if self._codes.is_refusal(job.document.get("code")) else sends
             # Long enough to see what came of one more cancel, however far the book is behind.
             window = course.policy.window
             job.deadline_at = now + window + max(window, 2 * MISSING_SECONDS)
@@ -73,7 +73,7 @@ class OrderMachine:
         # One that was acknowledged may be gone: it is looked at between its tries.
         is_repeated = verdict.action in _AGAIN and not is_spent and case.ok_at is None
         if is_repeated or verdict is NO_SESSION:
-            pause = self._pause(job, course, now, verdict.retry_after_seconds)
+            pause = self._pause(job, course, now, verdict)
             if pause is not None:
                 return Send(now + pause, "session" if verdict is NO_SESSION else "backoff")
         if not course.policy.verify and case.reply_status is not None:
@@ -168,7 +168,7 @@ class OrderMachine:
                 first_sent_at=job.first_sent_at,
                 was_seen="seen_at" in job.document,
             )
-            if job.is_watched and is_refusal(job.document.get("code")):
+            if job.is_watched and self._codes.is_refusal(job.document.get("code")):
                 # Of what was refused for good, a row that is young enough proves that it works.
                 case.last = Action.REFUSED
                 case.last_at = case.proof_from = job.document.get("answered_at", job.accepted_at)
@@ -210,9 +210,9 @@ class OrderMachine:
         course.looking = course.looking or Retries(course.policy, self._draw, most=_MOST_LOOK_PAUSE_SECONDS)
         return Look(now + (course.looking.pause(job.deadline_at - now) or 0.0), patient=patient, thorough=thorough)
 
-    def _pause(self, job: Job, course: Course, now: float, retry_after_seconds: float | None = None) -> float | None:
+    def _pause(self, job: Job, course: Course, now: float, verdict: Verdict) -> float | None:
         course.sending = course.sending or Retries(course.policy, self._draw)
-        return course.sending.pause(job.deadline_at - now, retry_after_seconds=retry_after_seconds)
+        return course.sending.pause(job.deadline_at - now, verdict)
 
     def _pause_against_the_book(self, job: Job, course: Course, now: float) -> float:
         if not course.has_sent or course.case.last is Action.ACKNOWLEDGED:

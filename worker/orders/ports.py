@@ -3,6 +3,7 @@
 from typing import Protocol
 
 from neo_cancel.record import Status
+from worker.kotak.codes import Codes
 from worker.kotak.order_book import BookPage
 from worker.kotak.replies import Failure, NotSent, Reply
 from worker.orders.job import Job
@@ -23,7 +24,12 @@ class Reads(Protocol):
 
 
 class Broker(Reads, Protocol):
-    """The broker's calls."""
+    """The broker's calls, and what its codes mean."""
+
+    @property
+    def codes(self) -> Codes:
+        """Answer the table of the broker's codes."""
+        ...
 
     async def cancel(self, job: Job) -> Reply | Failure | NotSent:
         """Send the cancel once. Raises NoSessionError."""
@@ -31,6 +37,10 @@ class Broker(Reads, Protocol):
 
     async def renew(self, ucc: str) -> bool:
         """Replace a refused session; False while there is no other."""
+        ...
+
+    async def aclose(self) -> None:
+        """Close every connection."""
         ...
 
 

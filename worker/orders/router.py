@@ -61,7 +61,7 @@ class Router:
         reading: ReadingPolicy | None = None,
     ) -> None:
         self._ledger, self._clock, self._publish = world.ledger, world.clock, world.publish
-        self._machine = OrderMachine(policy_of, world.draw, world.publish)
+        self._machine = OrderMachine(policy_of, world.draw, world.publish, world.broker.codes)
         self.queues = AccountQueues(
             world.rate_limiter,
             sending or QueuePolicy(),

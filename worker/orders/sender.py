@@ -5,8 +5,8 @@ from dataclasses import replace
 from typing import Final
 
 from neo_cancel.record import Status
-from worker.kotak.codes import IP_MISMATCH, Action
-from worker.kotak.session import NoSessionError
+from worker.kotak.codes import Action
+from worker.kotak.replies import NoSessionError
 from worker.observe.events import AccountBlocked, Attempted, Publish, UnlistedCode
 from worker.orders.job import Job
 from worker.orders.ports import Broker, Ledger, RateLimiter
@@ -54,7 +54,7 @@ class Sender:
             job.first_sent_at = before
             job.update(text=NO_SESSION.text)
             return NO_SESSION
-        verdict = judge(answer, variety=job.variety, order_number=job.order_number)
+        verdict = judge(answer, codes=self._broker.codes, variety=job.variety, order_number=job.order_number)
         is_fine = verdict.action is Action.ACKNOWLEDGED
         job.update(
             code=None if is_fine else verdict.code, text=None if is_fine else verdict.text, answered_at=self._clock()
@@ -73,7 +73,7 @@ class Sender:
             verdict = await self._renew(job, verdict)
         if verdict.action is Action.BLOCKED and verdict is not NO_SESSION and self._queues.blocked(job.ucc) is None:
             self._queues.block(job.ucc, verdict)
-            to_do = _WRONG_MACHINE if verdict.code == IP_MISMATCH else _NOT_WHITELISTED
+            to_do = _WRONG_MACHINE if self._is_elsewhere(verdict) else _NOT_WHITELISTED
             self._publish(AccountBlocked(job.ucc, verdict.code, verdict.text, to_do))
         return verdict
 
@@ -82,9 +82,12 @@ class Sender:
         if await self._broker.renew(job.ucc):
             # A fresh session is worth one try at once; the same refusal again has no other session to ask for.
             return replace(verdict, action=Action.RETRY, retry_after_seconds=0.0)
-        if verdict.code == IP_MISMATCH:
+        if self._is_elsewhere(verdict):
             return replace(verdict, action=Action.BLOCKED)
         return verdict
+
+    def _is_elsewhere(self, verdict: Verdict) -> bool:
+        return verdict.code is not None and verdict.code == self._broker.codes.ip_mismatch
 
     def _tell(self, job: Job, verdict: Verdict) -> None:
         self._publish(Attempted(job.name, job.attempts, str(verdict.action), verdict.code, verdict.text))

@@ -1,10 +1,10 @@
 """What a reply of the broker asks for: a pure decision."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from neo_cancel.order import Variety
-from worker.kotak.codes import Action, action_of, is_known, is_listed, is_too_fast
+from worker.kotak.codes import Action, Codes
 from worker.kotak.replies import Failure, NotSent, Reply
 
 __all__ = ["NO_SESSION", "Verdict", "judge"]
@@ -17,7 +17,7 @@ class Verdict:
     `may_have_acted`: the broker may have carried the cancel out. `slow_down`: the whole account sends too fast.
     `is_listed`: no code, or one that a table lists. `retry_after_seconds` is the broker's wish, None without one. `has_left`:
     something was sent, and the broker did not turn it away unread, as it does where an account is too fast, has no session,
-    or may not send from here.
+    or may not send from here. `http_status`: of the reply, None without one; no part of what makes two verdicts equal.
     """
 
     action: Action
@@ -28,6 +28,7 @@ class Verdict:
     is_listed: bool = True
     retry_after_seconds: float | None = None
     has_left: bool = True
+    http_status: int | None = field(default=None, compare=False)
 
 
 _UNREACHABLE: Final = "the broker cannot be reached"
@@ -36,8 +37,8 @@ NO_SESSION: Final = Verdict(Action.BLOCKED, text="no session is configured for t
 """No attempt could be made: the account has no session here."""
 
 
-def judge(answer: Reply | Failure | NotSent, *, variety: str, order_number: str) -> Verdict:
-    """Judge one attempt to cancel an order of a variety.
+def judge(answer: Reply | Failure | NotSent, *, codes: Codes, variety: str, order_number: str) -> Verdict:
+    """Judge one attempt to cancel an order of a variety, by the broker's codes.
 
     A bracket or cover exit is not a plain cancel: where a regular order is simply sent again, it is looked at first unless
     it is certain that nothing happened.
@@ -51,19 +52,20 @@ def judge(answer: Reply | Failure | NotSent, *, variety: str, order_number: str)
     if _is_of_another_order(answer, order_number):
         text = f"the reply is about order {answer.order_number}"
         return Verdict(Action.LOOK, code=answer.code, text=text, may_have_acted=True)
-    action = action_of(answer)
-    if action is Action.RETRY and not is_too_fast(answer) and variety != Variety.REGULAR:
+    action, is_too_fast = codes.action_of(answer), codes.is_too_fast(answer)
+    if action is Action.RETRY and not is_too_fast and variety != Variety.REGULAR:
         action = Action.LOOK
     return Verdict(
         action,
         # An order must never end without a reason: an error that says nothing has at least its HTTP status.
         code=answer.code or (None if answer.ok or answer.text else f"HTTP {answer.http_status}"),
         text=answer.text,
-        may_have_acted=_may_have_acted(answer, action),
-        slow_down=is_too_fast(answer),
-        has_left=not (is_too_fast(answer) or action in (Action.RENEW, Action.BLOCKED)),
-        is_listed=is_listed(answer),
+        may_have_acted=_may_have_acted(action, is_known=codes.is_known(answer.code), is_too_fast=is_too_fast),
+        slow_down=is_too_fast,
+        has_left=not (is_too_fast or action in (Action.RENEW, Action.BLOCKED)),
+        is_listed=codes.is_listed(answer),
         retry_after_seconds=answer.retry_after_seconds,
+        http_status=answer.http_status,
     )
 
 
@@ -73,8 +75,8 @@ def _is_of_another_order(reply: Reply, order_number: str) -> bool:
     return named is not None and named != order_number and len(named) == len(order_number)
 
 
-def _may_have_acted(reply: Reply, action: Action) -> bool:
+def _may_have_acted(action: Action, *, is_known: bool, is_too_fast: bool) -> bool:
     """Tell what leaves the outcome open: only a refusal that a table lists, and "too fast", certainly did nothing."""
     if action is Action.RETRY:
-        return not is_too_fast(reply)
-    return action is Action.LOOK or (action is Action.UNCLEAR and not is_known(reply.code))
+        return not is_too_fast
+    return action is Action.LOOK or (action is Action.UNCLEAR and not is_known)
