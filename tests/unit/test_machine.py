@@ -405,6 +405,25 @@ def test_a_contradicted_order_waits_for_no_others():
     assert not desk.found(one, WORKING, NOW + 1).patient
 
 
+def test_an_ok_on_a_watch_has_as_long_to_stand_as_any_other():
+    """Also one that came late in the watch."""
+    desk, one = Desk(window=10.0), watched()
+    desk.machine.begin(one, NOW, sends=1)
+    desk.sent(one, OK, NOW + 15)
+    assert NOW + 25 == one.deadline_at
+
+
+def test_what_was_only_turned_away_expires():
+    """The broker looked at nothing; with a session that is refused to the end the account is blocked."""
+    desk, slow, shut, at = Desk(), job(), job(), NOW + DEADLINE
+    desk.sent(slow, Verdict(Action.RETRY, code="429", is_turned_away=True))
+    desk.sent(shut, Verdict(Action.RENEW, code="100022", is_turned_away=True))
+    assert [Look(until=at + 2.0)] * 2 == [desk.machine.time_up(one, at) for one in (slow, shut)]
+    assert [Finish(Status.EXPIRED), Finish(Status.BLOCKED)] == [
+        desk.machine.time_up(one, at + 2) for one in (slow, shut)
+    ]
+
+
 def test_a_watch_that_is_broken_off_after_its_cancel_says_unknown():
     """The old status claims too much, and has lost its cause."""
     desk, one = Desk(), watched("blocked", maybe_sent=False)

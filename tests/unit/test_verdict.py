@@ -209,10 +209,11 @@ def test_a_reply_that_may_be_about_this_order_counts(named):
     assert Verdict(ACK) == judged(Reply(200, ok=True, order_number=named))
 
 
-@pytest.mark.parametrize(("code", "expected"), [("429", False), ("100022", False), ("100008", False), ("1009", True)])
-def test_what_the_broker_turned_away_unread_has_not_left(code, expected):
+@pytest.mark.parametrize(("code", "expected"), [("429", True), ("100022", True), ("100008", True), ("1009", False)])
+def test_what_the_broker_does_not_look_at(code, expected):
     """Too fast, without a session or from the wrong address: nothing can have become of it."""
-    assert expected is judged(Reply(200, ok=False, code=code)).has_left
+    verdict = judged(Reply(200, ok=False, code=code))
+    assert (expected, True) == (verdict.is_turned_away, verdict.has_left)
 
 
 @pytest.mark.parametrize("answer", [*Failure])

@@ -29,7 +29,7 @@ class Case:
 
     It has one attribute for each thing that a rule asks for: what was seen or heard once must not be forgotten.
 
-    `accepted_at`: when the cancel was asked for. `has_left`: something was sent (see Verdict). `unsure`: some cancel of ours
+    `accepted_at`: when the cancel was asked for. `has_left`: something was sent that the broker looked at. `unsure`: some cancel of ours
     may have acted without our knowing; `was_unsure`: some cancel before the last one.
     `last`, `last_at`, `last_sent_at`: what the last reply asked for, when it came, and when its cancel was sent. `proof_from`:
     what a row proves must be younger than that.
@@ -114,7 +114,7 @@ class Case:
             self.objected_at = self.objected_at or now
             self.objections += 1
         self.was_unsure = self.unsure
-        self.has_left |= verdict.has_left
+        self.has_left |= verdict.has_left and not verdict.is_turned_away
         self.unsure |= verdict.may_have_acted or verdict.action is Action.ACKNOWLEDGED
 
     def note(self, result: LookResult) -> None:

@@ -65,6 +65,8 @@ class OrderMachine:
         course.may_have_acted |= verdict.may_have_acted or verdict.action is Action.ACKNOWLEDGED
         if (end := proven_end(case)) is not None:  # a page said so while the cancel was under way
             return end
+        if job.is_watched and verdict.action is Action.ACKNOWLEDGED:  # it has as long to stand as any other Ok
+            job.deadline_at = max(job.deadline_at, now + course.policy.window)
         is_no = verdict.action in (Action.REFUSED, Action.UNCLEAR) and course.sends_left > 0
         if is_no and case.row is not None and self._correct(job, course, case.row):
             return Send()  # a page said what was wrong with it while the cancel was under way

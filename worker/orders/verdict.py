@@ -16,8 +16,8 @@ class Verdict:
 
     `may_have_acted`: the broker may have carried the cancel out. `slow_down`: the whole account sends too fast.
     `is_listed`: no code, or one that a table lists. `retry_after_seconds` is the broker's wish, None without one. `has_left`:
-    something was sent, and the broker did not turn it away unread, as it does where an account is too fast, has no session,
-    or may not send from here. `http_status`: of the reply, None without one; no part of what makes two verdicts equal.
+    something was sent. `is_turned_away`: the broker did not look at it, since the account is too fast, has no session, or may
+    not send from here. `http_status`: of the reply, None without one; no part of what makes two verdicts equal.
     """
 
     action: Action
@@ -28,6 +28,7 @@ class Verdict:
     is_listed: bool = True
     retry_after_seconds: float | None = None
     has_left: bool = True
+    is_turned_away: bool = False
     http_status: int | None = field(default=None, compare=False)
 
 
@@ -62,7 +63,7 @@ def judge(answer: Reply | Failure | NotSent, *, codes: Codes, variety: str, orde
         text=answer.text,
         may_have_acted=_may_have_acted(action, is_known=codes.is_known(answer.code), is_too_fast=is_too_fast),
         slow_down=is_too_fast,
-        has_left=not (is_too_fast or action in (Action.RENEW, Action.BLOCKED)),
+        is_turned_away=is_too_fast or action in (Action.RENEW, Action.BLOCKED),
         is_listed=codes.is_listed(answer),
         retry_after_seconds=answer.retry_after_seconds,
         http_status=answer.http_status,
