@@ -9,8 +9,10 @@ from tests.fault.truth import status_for
 
 __all__ = ["Judgement", "judge"]
 
-CLOCK_SECONDS = 0.02
-"""Times in records are the Redis server's, read some milliseconds away."""
+CLOCK_SECONDS = 0.5
+"""A worker's clock is the Redis server's as of its last heartbeat: behind by as much as that reply was late."""
+BOOK_SECONDS = 4.0
+"""So long a book may be behind: of an order that died later than that before its record's end, no worker can know it."""
 _CANCELS = frozenset({Status.CANCELLED, Status.ALREADY_CANCELLED})
 
 
@@ -36,11 +38,12 @@ def judge(record: OrderRecord | None, truth: Mapping[str, Any] | None, *, is_ref
         return Judgement.LOST
     if record.status is Status.UNKNOWN:
         return Judgement.UNKNOWN
-    if record.status in HARMLESS and truth is not None and _worked(record, truth):
+    if record.status in HARMLESS and _worked(record, truth, -CLOCK_SECONDS):
         return Judgement.FALSE
+    if is_refused_ever and record.status is Status.REFUSED and _worked(record, truth, BOOK_SECONDS):
+        return Judgement.TRUE
     if status_for(truth) is Status.REFUSED:
-        is_true = is_refused_ever and record.status is Status.REFUSED
-        return Judgement.TRUE if is_true else Judgement.GIVEN_UP
+        return Judgement.GIVEN_UP
     return Judgement.TRUE if _is_of_its_kind(record, truth) else Judgement.WRONG_KIND
 
 
@@ -50,10 +53,12 @@ def _is_of_its_kind(record: OrderRecord, truth: Mapping[str, Any] | None) -> boo
     return truth is None or record.filled_quantity in {None, truth["filled_quantity"]}
 
 
-def _worked(record: OrderRecord, truth: Mapping[str, Any]) -> bool:
-    """Tell whether the order worked when it was called dead, even if it died later."""
+def _worked(record: OrderRecord, truth: Mapping[str, Any] | None, seconds_before: float) -> bool:
+    """Tell whether the order still worked so many seconds before its record's end, even if it died later."""
+    if truth is None:
+        return False
     died_at = truth["changed_at"][-1] if status_for(truth) in DEAD else float("inf")
-    return died_at > (record.final_at or 0.0) + CLOCK_SECONDS
+    return died_at > (record.final_at or 0.0) - seconds_before
 
 
 def _cannot_be_told(record: OrderRecord, truth: Mapping[str, Any] | None) -> bool:

@@ -59,6 +59,11 @@ def test_an_order_that_the_exchange_refuses_for_ever_must_be_called_refused():
     assert {"refused": "true", "expired": "given_up", "filled": "false"} == said
 
 
+@pytest.mark.parametrize(("died_at", "expected"), [(17.0, "true"), (25.0, "true"), (15.0, "wrong_kind")])
+def test_a_refused_order_that_dies_in_the_last_moment_may_be_called_refused(died_at, expected):
+    assert expected == judge(record("refused"), truth("filled", changed_at=died_at), is_refused_ever=True)
+
+
 @pytest.mark.parametrize(
     ("fence", "changed_at", "expected"), [(2, 15.0, "true"), (1, 15.0, "wrong_kind"), (2, 5.0, "wrong_kind")]
 )
