@@ -65,7 +65,7 @@ class ScriptedLedger:
         self.commands.append(command)
         return self.members if command[0] == "SMEMBERS" else 1
 
-    def learn_time(self, server_ms: int) -> None:
+    def learn_time(self, server_ms: int, *, asked_at: float) -> None:
         self.offset = float(server_ms)
 
     def now(self) -> float:

@@ -1,5 +1,7 @@
 """The way to the ledger: scripts that the server forgot, a server that is away, errors that no patience mends."""
 
+import time
+
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, OutOfMemoryError, ResponseError
@@ -103,8 +105,23 @@ async def test_a_dead_letter_is_kept_and_counted(ledger, redis):
 
 
 async def test_the_clock_follows_the_server(ledger):
-    ledger.learn_time(5_000_000)
+    ledger.learn_time(5_000_000, asked_at=time.monotonic())
     assert 5000 <= ledger.now() < 5060
+
+
+async def test_an_answer_that_was_long_under_way_leaves_the_clock_as_it_is(ledger):
+    """It says only between which two times the server's clock is."""
+    ledger.learn_time(5_000_000, asked_at=time.monotonic())
+    before = ledger.now()
+    ledger.learn_time(5_003_000, asked_at=time.monotonic() - 30.0)
+    assert 0 <= ledger.now() - before < 60
+
+
+async def test_a_server_whose_clock_steps_takes_the_clock_along(ledger):
+    """In both directions."""
+    for server_ms in (5_000_000, 9_000_000, 4_000_000):
+        ledger.learn_time(server_ms, asked_at=time.monotonic() - 1.0)
+        assert abs(ledger.now() - server_ms / 1000) < 60
 
 
 async def test_when_the_server_began_comes_from_the_greeting(redis):

@@ -146,7 +146,6 @@ def test_a_pending_cancel_is_read_again(after, reply, variety):
         pytest.param("regular", [OK] * 2, 2.9, Look(), id="two Oks, just now"),
         pytest.param("regular", [OK] * 2, 3.0, Send(), id="two Oks, a while ago"),
         pytest.param("regular", [OK] * 4, 12.0, Send(), id="four Oks"),
-        pytest.param("regular", [OK] * 5, 60.0, Look(), id="five Oks: the exchange refuses"),
         pytest.param("bracket", [OK], WINDOW - 0.1, Look(), id="exit, Ok, page may be of before"),
         pytest.param("bracket", [OK], WINDOW, Send(), id="exit, Ok, page is of after"),
         pytest.param("regular", [OBJECTION], 0.1, Send(), id="1006"),
@@ -159,6 +158,15 @@ def test_a_pending_cancel_is_read_again(after, reply, variety):
 def test_a_row_that_shows_the_order_alive(variety, replies, after, expected, state):
     """What was heard, how old the page is, and what follows: each a line of the table."""
     assert expected == look(heard(*replies, variety=variety), state, after)
+
+
+@pytest.mark.parametrize(
+    ("state", "after", "expected"),
+    [(WORKING, 60.0, Look()), (NOT_CANCELLED, WINDOW - 0.1, Look()), (NOT_CANCELLED, WINDOW, REFUSED)],
+)
+def test_five_oks_are_enough_where_the_exchange_says_no(state, after, expected):
+    """Nothing more is sent, and the book has had its time: waiting for the deadline brings nothing."""
+    assert expected == look(heard(*[OK] * 5), state, after)
 
 
 @pytest.mark.parametrize("state", [WORKING, NOT_CANCELLED])

@@ -40,7 +40,8 @@ class LedgerClient:
 
     def __init__(self, redis: "redis.asyncio.Redis", server: Server, publish: Publish) -> None:
         self._redis, self._server, self._publish = redis, server, publish
-        self._offset = 0.0
+        self._offset = time.time() - time.monotonic()
+        self._has_learned = False
 
     @property
     def restarted_ms(self) -> int:
@@ -49,11 +50,19 @@ class LedgerClient:
 
     def now(self) -> float:
         """Seconds since the epoch by the server's clock, which all workers and records share."""
-        return time.time() + self._offset
+        return time.monotonic() + self._offset
 
-    def learn_time(self, server_ms: int) -> None:
-        """Set the clock by a time that the server has just answered."""
-        self._offset = server_ms / 1000 - time.time()
+    def learn_time(self, server_ms: int, *, asked_at: float) -> None:
+        """Set the clock by a time that the server has just answered; `asked_at`: when it was asked, by time.monotonic.
+
+        An answer that was long under way, or that a busy loop read late, says only between which two times the server's clock
+        is: a clock that is between them stays as it is. Steps of this machine's wall clock change nothing.
+        """
+        server_at = server_ms / 1000
+        least, most = server_at - time.monotonic(), server_at - asked_at
+        if not self._has_learned:
+            self._offset, self._has_learned = (least + most) / 2, True
+        self._offset = min(max(self._offset, least), most)
 
     async def call(self, call: ScriptCall) -> Any:
         """Run a script and wait for a server that is away. The script may run twice; the second run then changes nothing."""

@@ -90,10 +90,10 @@ class Lease:
 
     async def renew(self) -> None:
         """Take or renew the lease. Waits for a server that is away; an answer about a former id changes nothing."""
-        asked_at, worker = self._validity.clock(), self.worker
+        asked_at, sent_at, worker = self._validity.clock(), time.monotonic(), self.worker
         call = renew_call(worker, lease_ms=int(self.seconds * 1000), is_first=not self._validity.is_taken)
         server_ms, is_kept, count, *urgent = await self._ledger.call(call)
-        self._ledger.learn_time(server_ms)
+        self._ledger.learn_time(server_ms, asked_at=sent_at)
         if worker != self.worker:
             # Several tasks renewed at once, and another answer came first.
             return

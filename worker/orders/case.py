@@ -29,8 +29,8 @@ class Case:
 
     It has one attribute for each thing that a rule asks for: what was seen or heard once must not be forgotten.
 
-    `accepted_at`: when the cancel was asked for. `has_left`: something was sent that the broker looked at. `unsure`: some cancel of ours
-    may have acted without our knowing; `was_unsure`: some cancel before the last one.
+    `accepted_at`: when the cancel was asked for. `has_left`: something was sent that the broker looked at. `unsure`: some
+    cancel of ours may have acted without our knowing; `was_unsure`: some cancel before the last one.
     `last`, `last_at`, `last_sent_at`: what the last reply asked for, when it came, and when its cancel was sent. `proof_from`:
     what a row proves must be younger than that.
     `oks`, `ok_at`: how many cancels the broker acknowledged, and the last time. `objections`, `objected_at`: replies that said no

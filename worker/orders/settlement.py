@@ -107,7 +107,7 @@ def _alive(case: Case, row: Row, *, now: float, window: float) -> Step:  # noqa:
         case Action.UNCLEAR:
             return _alive_against_objection(case, row, is_proof=is_proof, now=now, window=window)
         case Action.ACKNOWLEDGED:
-            return _alive_against_ok(case, is_proof=is_proof)
+            return _alive_against_ok(case, row, is_proof=is_proof)
         case Action.RETRY | Action.RENEW | Action.LOOK | None:
             # An exit may close a position: it is repeated only when the last one certainly did nothing.
             return _SEND_AGAIN if case.may_be_repeated or is_proof else _LOOK_AGAIN
@@ -122,9 +122,10 @@ def _alive_against_objection(case: Case, row: Row, *, is_proof: bool, now: float
     return Finish(Status.REFUSED, verified=True) if is_proof else _LOOK_AGAIN
 
 
-def _alive_against_ok(case: Case, *, is_proof: bool) -> Step:
+def _alive_against_ok(case: Case, row: Row, *, is_proof: bool) -> Step:
     if case.oks >= OKS:
-        return _LOOK_AGAIN
+        is_refused = is_proof and row.state is OrderState.NOT_CANCELLED
+        return Finish(Status.REFUSED, verified=True) if is_refused else _LOOK_AGAIN
     if case.variety != Variety.REGULAR:
         return _SEND_AGAIN if is_proof else _LOOK_AGAIN
     # The exchange may need a moment, and the book another.
