@@ -41,8 +41,7 @@ SOON: Final = 3.0
 END_SLACK: Final = 0.05
 MISSES_SPAN: Final = 2.0
 _CLOCK_SLACK: Final = 0.05
-_TIME_SLACK: Final = 1.0 + _CLOCK_SLACK
-"""A broker may give times in whole seconds."""
+_TIME_SLACK: Final = 2 * _CLOCK_SLACK
 _DEAD: Final = frozenset({"cancelled", "already_cancelled", "filled", "gone", "not_found"})
 _TRUE_ENDS: Final = {"us": "cancelled", "other": "already_cancelled"}
 

@@ -28,8 +28,8 @@ MISSING_SECONDS: Final = 5.0
 The last of them must show the book as it was after the order was accepted, however far a page is behind: an order exists
 before its cancel is asked for.
 """
-CLOCK_SECONDS: Final = 1.0
-"""So far a row's time may be off: clocks differ, and some give whole seconds."""
+CLOCK_SECONDS: Final = 0.05
+"""So far the broker's clock may be off; beside that, some give times in whole seconds."""
 GRACE_SECONDS: Final = 1.5
 BLOCKED_SECONDS: Final = 5.0
 
@@ -84,10 +84,14 @@ def _whose_cancel(case: Case, row: Row) -> Status:
         return Status.CANCELLED
     if not case.unsure:
         return Status.ALREADY_CANCELLED
-    sent_at = case.first_sent_at
-    if row.changed_at is not None and sent_at is not None and row.changed_at < sent_at - CLOCK_SECONDS:
+    if row.changed_at is not None and case.first_sent_at is not None and _ends(row.changed_at) < case.first_sent_at:
         return Status.ALREADY_CANCELLED
     return Status.CANCELLED
+
+
+def _ends(changed_at: float) -> float:
+    """Say when a row's time is over for certain."""
+    return changed_at + (1.0 if changed_at.is_integer() else 0.0) + CLOCK_SECONDS
 
 
 # ---------------------------------------------------------------------- a row that shows the order alive
