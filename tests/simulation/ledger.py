@@ -195,6 +195,8 @@ class Ledger:
             record = self.records[number]
             if record.fence == ending.claim.fence and record.owner == worker:
                 record.owner, record.maybe_sent, record.document = None, ending.maybe_sent, ending.document
+                if ending.claim.is_watched:
+                    record.status = ending.status
                 self._put_back(record, back, number)
         for ucc, numbers in back.items():
             self._publish(ucc, numbers)

@@ -16,7 +16,7 @@ __all__ = ["Violation", "Witness"]
 _MAY_HAVE_ACTED: Final = frozenset({Meaning.SILENCE, Meaning.TRANSIENT, Meaning.UNLISTED, Meaning.STRANGER, Meaning.OK})
 _OBJECTIONS: Final = frozenset({Meaning.UNCLEAR, Meaning.UNLISTED})
 _WITHOUT_EFFECT: Final = frozenset({Meaning.NOT_SENT, Meaning.SESSION, Meaning.TOO_FAST, Meaning.BLOCKED})
-_ANSWERED: Final = frozenset(Meaning) - _WITHOUT_EFFECT - {Meaning.SILENCE}
+_ANSWERED: Final = _OBJECTIONS | {Meaning.OK, Meaning.DEFINITE}
 
 
 @dataclass(frozen=True, slots=True)

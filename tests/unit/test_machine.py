@@ -146,10 +146,31 @@ def test_an_order_that_lives_on_and_on_is_sent_so_often_and_then_only_looked_at(
 
 def test_what_was_never_answered_is_sent_until_the_deadline():
     """A broker that is away for minutes has refused nothing."""
-    desk, one = Desk(), job()
+    desk, one = Desk(backoff_most=0.5), job()
     for _ in range(3 * MOST_SENDS):
         desk.sent(one, SILENCE)
         assert isinstance(desk.found(one, WORKING), Send)
+
+
+def test_a_long_pause_before_the_next_send_is_spent_looking():
+    """The order may be gone by then; the pause does not begin anew with each look."""
+    desk, one = Desk(backoff=3.0), job()
+    desk.sent(one, SILENCE)
+    assert Look(NOW + 2.5) == desk.found(one, WORKING, NOW + 0.5)
+    assert NOW + 3.5 == desk.found(one, WORKING, NOW + 2.6).not_before
+    desk.sent(one, SILENCE, NOW + 4)
+    assert isinstance(desk.found(one, WORKING, NOW + 5), Look)
+
+
+def test_a_corrected_exit_is_not_sent_unread_after_a_cancel_that_may_have_acted():
+    """The page that corrects it was read while that cancel was under way."""
+    desk, one = Desk(), job()
+    desk.sent(one, SILENCE)
+    one.is_in_flight = True
+    desk.machine.glimpse(one, seen(WORKING, variety="bracket"))
+    assert isinstance(desk.sent(one, NO, NOW + 1), Look)
+    assert isinstance(desk.found(one, WORKING, NOW + 2, variety="bracket"), Look)
+    assert isinstance(desk.found(one, WORKING, NOW + 12, variety="bracket"), Send)
 
 
 def test_an_acknowledged_order_is_looked_at_between_tries_that_never_left():

@@ -308,6 +308,14 @@ def test_a_few_books_within_a_moment_prove_no_absence(times, replies, variety):
     assert Status.NOT_FOUND is not at_deadline(case, window=WINDOW).status
 
 
+def test_books_that_other_orders_asked_for_prove_an_absence_too():
+    """Also where the order's own look fails."""
+    case = heard(OBJECTION)
+    for after in NEVER_SEEN:
+        case.miss(NOW + after)
+    assert NOT_FOUND == look(case, UNREADABLE, WINDOW + 1)
+
+
 def test_a_miss_of_before_the_request_proves_nothing():
     """The seconds count from when the cancel was asked for."""
     case = heard(SILENCE)

@@ -27,7 +27,7 @@ MOST_SENDS: Final = 8
 
 What was never answered does not count: a broker that is away for minutes has not refused anything.
 """
-_TURN_SECONDS: Final = 2.0
+_UNSEEN_SECONDS: Final = 2.0
 _STALE_SECONDS: Final = 1.0
 _AGAINST_THE_BOOK: Final = 4.0
 """How much longer each pause is before a cancel that the book asks for. Those after which nothing had happened double theirs."""
@@ -61,7 +61,7 @@ class OrderMachine:
         case = course.case
         case.first_sent_at = case.first_sent_at or job.first_sent_at
         case.take(verdict, now)
-        course.has_sent, course.looking = True, None
+        course.has_sent, course.looking, course.send_at = True, None, 0.0
         course.may_have_acted |= verdict.may_have_acted or verdict.action is Action.ACKNOWLEDGED
         if (end := proven_end(case)) is not None:  # a page said so while the cancel was under way
             return end
@@ -69,7 +69,8 @@ class OrderMachine:
             job.deadline_at = max(job.deadline_at, now + course.policy.window)
         is_no = verdict.action in (Action.REFUSED, Action.UNCLEAR) and course.sends_left > 0
         if is_no and case.row is not None and self._correct(job, course, case.row):
-            return Send()  # a page said what was wrong with it while the cancel was under way
+            # A page said what was wrong with it while the cancel was under way.
+            return Send() if case.may_be_repeated else self._look(job, course, now)
         # A watched order is sent once a look: what may have acted is looked at first.
         is_spent = job.is_watched and verdict.may_have_acted
         # One that was acknowledged may be gone: it is looked at between its tries.
@@ -88,17 +89,15 @@ class OrderMachine:
         before = course.case.row
         step = settle(course.case, result, now=now, window=course.policy.window)
         if isinstance(result.finding, Row) and self._learn(job, course, result, step, before=before, now=now):
-            step = Send()
+            may_be_sent = course.case.may_be_repeated or course.case.is_proof(course.policy.window)
+            step = Send() if may_be_sent else Look()
         if isinstance(step, Finish) and not (job.is_watched and is_guess(step) and course.case.blind_looks == 1):
             return kept_if_watched(job, step)
         if course.is_last_look:
             return end_in_time(job, course)
         may_send = course.sends_left > 0 and (job.is_watched or course.case.answers < MOST_SENDS)
         if isinstance(step, Send) and may_send:
-            course.sends_left -= 1
-            at = now + self._pause_against_the_book(job, course, now)
-            # One that may have been cancelled is looked at while others of its account have their turns.
-            return Send(at, until=at + _TURN_SECONDS if course.case.unsure else None)
+            return self._send_again(job, course, now)
         if job.is_watched and not may_be_settled_soon(course):
             return kept_if_watched(job, after_watch(course))
         return self._look(job, course, now)
@@ -125,7 +124,8 @@ class OrderMachine:
         course = self._course_of(job)
         if isinstance(result.finding, Row):
             course.case.see(result.finding, result.began_at)
-            if not job.is_in_flight:
+            # What may have acted is looked at before it goes another way.
+            if not (job.is_in_flight or course.case.unsure):
                 self._correct(job, course, result.finding)
         elif result.finding is Finding.MISSING:
             course.case.miss(result.began_at)
@@ -201,6 +201,16 @@ class OrderMachine:
         course.has_sent, course.repeating = False, None  # what is right now was never sent
         return True
 
+    def _send_again(self, job: Job, course: Course, now: float) -> Step:
+        """Send after a pause; one that may have been cancelled is looked at in a long pause, and in a long wait for its turn."""
+        at = course.send_at or now + _pause_against_the_book(job, course, now, self._draw)
+        if course.case.unsure and at - now > _UNSEEN_SECONDS:
+            course.send_at = at
+            return Look(min(at, now + _UNSEEN_SECONDS))
+        course.send_at = 0.0
+        course.sends_left -= 1
+        return Send(max(at, now), until=max(at, now) + _UNSEEN_SECONDS if course.case.unsure else None)
+
     def _look(self, job: Job, course: Course, now: float) -> Step:
         case = course.case
         # A cancel that the broker acknowledged is most likely done: it can wait for others, but not a risk order's first look.
@@ -216,12 +226,13 @@ class OrderMachine:
         course.sending = course.sending or Retries(course.policy, self._draw)
         return course.sending.pause(job.deadline_at - now, verdict)
 
-    def _pause_against_the_book(self, job: Job, course: Course, now: float) -> float:
-        if not course.has_sent or course.case.last is Action.ACKNOWLEDGED:
-            return 0.0  # the book has had its time, and nothing looks at an order that waits to be sent
-        if course.repeating is None:
-            course.repeating = Retries(course.policy, self._draw, growth=_AGAINST_THE_BOOK)
-        return course.repeating.pause(job.deadline_at - now) or 0.0
+
+def _pause_against_the_book(job: Job, course: Course, now: float, draw: Draw) -> float:
+    if not course.has_sent or course.case.last is Action.ACKNOWLEDGED:
+        return 0.0  # the book has had its time, and nothing looks at an order that waits to be sent
+    if course.repeating is None:
+        course.repeating = Retries(course.policy, draw, growth=_AGAINST_THE_BOOK)
+    return course.repeating.pause(job.deadline_at - now) or 0.0
 
 
 def _is_thorough(case: Case) -> bool:

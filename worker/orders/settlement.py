@@ -12,7 +12,7 @@ from neo_cancel.record import Status
 from worker.kotak.codes import Action
 from worker.kotak.order_book import OrderState, Row
 from worker.orders.case import OBJECTIONS, Case
-from worker.orders.finding import Finding, LookResult
+from worker.orders.finding import LookResult
 from worker.orders.steps import Finish, Look, Send, Step
 
 __all__ = ["MISSES", "MISSING_SECONDS", "at_deadline", "proven_end", "settle"]
@@ -41,7 +41,7 @@ def settle(case: Case, result: LookResult, *, now: float, window: float) -> Step
         if (end := proven_end(case)) is not None:
             return end
         return _alive(case, result.finding, now=now, window=window)
-    if result.finding is Finding.MISSING and _is_nowhere(case, window):
+    if _is_nowhere(case, window):  # by the pages of other orders' looks, too
         return Finish(Status.NOT_FOUND, verified=True)
     return _blind(case, began_at=result.began_at, window=window)
 
