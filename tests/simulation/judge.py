@@ -15,7 +15,7 @@ from tests.simulation.loop import World
 from tests.simulation.meters import Read, Reads, RollingSecond
 from tests.simulation.plan import Plan
 from tests.simulation.records import Claim, Ending
-from tests.simulation.rules import check_end
+from tests.simulation.rules import HANDLING_SECONDS, check_end
 from tests.simulation.truth import Life, Order, Version
 from tests.simulation.wire import Answer, Meaning
 from tests.simulation.witness import Violation, Witness, counts
@@ -29,8 +29,6 @@ MOST_SENDS_A_LOSS: Final = 4
 """A process that dies takes along how often an order was answered."""
 _BLOCKED_SECONDS: Final = 10.0
 _SETTLING_SECONDS: Final = 40.0
-_HANDLING_SECONDS: Final = 0.0005
-"""A page that came in so short a time before may still be on its way through the process."""
 
 
 @dataclass(slots=True)
@@ -147,7 +145,7 @@ class Judge:
             return
         if not self._is_entitled(process):
             self._break("unentitled", number, process, "sent after the lease had run out")
-        if witness.dead_shown_at is not None and witness.dead_shown_at < now - _HANDLING_SECONDS:
+        if witness.dead_shown_at is not None and witness.dead_shown_at < now - HANDLING_SECONDS:
             self._break(
                 "needless_send", number, process, f"a page showed it dead {now - witness.dead_shown_at:.3f} s before"
             )

@@ -10,8 +10,9 @@ from tests.simulation.plan import Plan
 
 __all__ = ["PATIENCE", "Read", "Reads", "RollingSecond"]
 
-PATIENCE: Final = 2.0
-"""Seconds in which a process that could have read the book must have begun to."""
+PATIENCE: Final = 3.0
+"""Seconds in which a process that could have read the book must have begun to: it may wait 1.2 s for other orders to be
+acknowledged, and then 1.65 s for its turn, since three processes share two reads a second."""
 _AGAIN: Final = 1.7
 """Seconds until a process that stood still, and so missed the time of its read, has another one: three share two a second."""
 _ROUNDING: Final = 1e-9

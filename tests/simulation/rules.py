@@ -34,7 +34,7 @@ from tests.simulation.truth import Life
 from tests.simulation.wire import Meaning
 from tests.simulation.witness import Witness
 
-__all__ = ["WINDOW", "check_end"]
+__all__ = ["HANDLING_SECONDS", "WINDOW", "check_end"]
 
 WINDOW: Final = 10.0
 SOON: Final = 3.0
@@ -42,6 +42,8 @@ END_SLACK: Final = 0.05
 MISSES_SPAN: Final = 2.0
 _CLOCK_SLACK: Final = 0.05
 _TIME_SLACK: Final = 2 * _CLOCK_SLACK
+HANDLING_SECONDS: Final = 0.0005
+"""A page that came in so short a time before may still be on its way through the process."""
 _DEAD: Final = frozenset({"cancelled", "already_cancelled", "filled", "gone", "not_found"})
 _TRUE_ENDS: Final = {"us": "cancelled", "other": "already_cancelled"}
 
@@ -131,7 +133,7 @@ def _wrong_canceller(witness: Witness, true: str) -> str | None:
 def _hasty_not_found(witness: Witness) -> str | None:
     if witness.was_shown:
         return "not_found, but a row of it was shown"
-    span = witness.misses[-1] - witness.misses[0] if witness.misses else 0.0
+    span = max(witness.misses) - min(witness.misses) if witness.misses else 0.0
     return None if span >= MISSES_SPAN else f"not_found after {len(witness.misses)} misses within {span:.2f} s"
 
 
@@ -156,7 +158,7 @@ def _could_know(witness: Witness, ending: Ending, now: float, looked: Looked) ->
     order = witness.order
     if order.works or not order.versions:
         return False
-    if witness.dead_shown is not None:
+    if witness.dead_shown_at is not None and witness.dead_shown_at < now - HANDLING_SECONDS:
         return True
     if ending.status == "expired" or witness.claim.is_watched:
         return False
@@ -217,5 +219,5 @@ def _must_be_missing(witness: Witness) -> bool:
     misses = witness.misses
     if witness.was_shown or witness.order.versions or witness.ok_at is not None or len(misses) < 3:
         return False
-    is_young = misses[-1] - witness.order.accepted_at >= WINDOW
-    return is_young and misses[-1] - misses[0] > MOST_HIDDEN + 1.0 and witness.no_at is not None
+    is_young = max(misses) - witness.order.accepted_at >= WINDOW
+    return is_young and max(misses) - min(misses) > MOST_HIDDEN + 1.0 and witness.no_at is not None

@@ -114,7 +114,7 @@ def _ending(job: Job, claim: Claim) -> Ending:
     document = job.document
     return Ending(
         claim,
-        status=str(job.known_status),
+        status=str(job.status),
         verified=bool(document.get("verified")),
         code=document.get("code"),
         text=document.get("text"),

@@ -98,7 +98,7 @@ class Desk:
     """An Evidence, and for each order that waits a future: what was found, None where its time came first."""
 
     def __init__(self, reads, policy, quiet, budget):
-        self.heard, self.pages = {}, []
+        self.heard, self.pages, self.rows = {}, [], []
         self.evidence = Evidence(
             reads,
             budget,
@@ -107,6 +107,7 @@ class Desk:
             is_quiet=quiet,
             on_look=self._hear,
             on_page=lambda ucc, page, began_at, waiting: self.pages.append((ucc, page)),
+            on_row=lambda ucc, result, waiting: self.rows.append((ucc, result.finding)),
             on_deadline=lambda one: self._hear(one, None),
         )
 
@@ -393,6 +394,22 @@ async def test_a_read_that_answers_too_late_ends_the_look_that_follows_it(made):
     again = desk.ask(number, pause=60)
     answered.set()
     assert (row(number), "order") == await asyncio.wait_for(again, 5)
+
+
+async def test_a_row_that_comes_too_late_for_its_look_is_handed_on(made):
+    """What was seen is not lost because another read, or the time, answered first."""
+
+    class Slow(Books):
+        async def read_order(self, ucc, order_number):
+            await answered.wait()
+            return BookPage(FINE, {order_number: row(order_number, OrderState.WORKING)})
+
+    answered, number = asyncio.Event(), numbers(1)[0]
+    desk = made(Slow())
+    assert await desk.ask(number, seconds=0.02) is None
+    answered.set()
+    await asyncio.sleep(0.01)
+    assert [(UCC, row(number, OrderState.WORKING))] == desk.rows
 
 
 async def test_every_page_of_a_book_is_handed_on(made):

@@ -1,7 +1,5 @@
 """The way to the ledger: scripts that the server forgot, a server that is away, errors that no patience mends."""
 
-import time
-
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoScriptError, OutOfMemoryError, ResponseError
@@ -10,6 +8,7 @@ from worker.ledger.client import LedgerClient
 from worker.ledger.keys import COUNTERS, DEAD_LETTERS
 from worker.ledger.server import Server
 from worker.ledger.steps import pace_call, slow_call
+from worker.ledger.uptime import uptime
 from worker.observe.events import LedgerAway
 
 
@@ -105,22 +104,22 @@ async def test_a_dead_letter_is_kept_and_counted(ledger, redis):
 
 
 async def test_the_clock_follows_the_server(ledger):
-    ledger.learn_time(5_000_000, asked_at=time.monotonic())
+    ledger.learn_time(5_000_000, asked_at=uptime())
     assert 5000 <= ledger.now() < 5060
 
 
 async def test_an_answer_that_was_long_under_way_leaves_the_clock_as_it_is(ledger):
     """It says only between which two times the server's clock is."""
-    ledger.learn_time(5_000_000, asked_at=time.monotonic())
+    ledger.learn_time(5_000_000, asked_at=uptime())
     before = ledger.now()
-    ledger.learn_time(5_003_000, asked_at=time.monotonic() - 30.0)
+    ledger.learn_time(5_003_000, asked_at=uptime() - 30.0)
     assert 0 <= ledger.now() - before < 60
 
 
 async def test_a_server_whose_clock_steps_takes_the_clock_along(ledger):
     """In both directions."""
     for server_ms in (5_000_000, 9_000_000, 4_000_000):
-        ledger.learn_time(server_ms, asked_at=time.monotonic() - 1.0)
+        ledger.learn_time(server_ms, asked_at=uptime() - 1.0)
         assert abs(ledger.now() - server_ms / 1000) < 60
 
 

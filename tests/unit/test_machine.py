@@ -8,8 +8,9 @@ from worker.kotak.order_book import OrderState, Row
 from worker.observe.events import Corrected, ExchangeRefused
 from worker.orders.finding import Finding, LookResult
 from worker.orders.job import Job
-from worker.orders.machine import MOST_SENDS, OrderMachine
+from worker.orders.machine import OrderMachine
 from worker.orders.policy import CancelPolicy
+from worker.orders.repeats import MOST_ANSWERS, MOST_EARLY_SENDS, MOST_SENDS
 from worker.orders.steps import Finish, Look, Send
 from worker.orders.verdict import NO_SESSION, Verdict
 
@@ -142,6 +143,48 @@ def test_an_order_that_lives_on_and_on_is_sent_so_often_and_then_only_looked_at(
     desk.sent(one, OBJECTION)
     assert isinstance(desk.found(one, WORKING), Look)
     assert MOST_SENDS == one.attempts
+
+
+def test_what_is_refused_on_its_way_does_not_count_once_it_has_arrived():
+    """Those refusals say nothing of an order that works: it is sent anew, and not refused unasked."""
+    desk, one, at = Desk(backoff=0.01), job(), NOW
+    steps = []
+    for _ in range(MOST_EARLY_SENDS + 1):
+        at += 2
+        steps.append(desk.found(one, OrderState.IN_FLIGHT, at))
+        if isinstance(steps[-1], Send):
+            desk.sent(one, OBJECTION, at)
+    assert [Send] * MOST_EARLY_SENDS + [Look] == [type(step) for step in steps]
+    assert isinstance(desk.found(one, OrderState.IN_FLIGHT, at + 20), Look)
+    assert isinstance(desk.found(one, WORKING, at + 30), Send)
+    desk.sent(one, OBJECTION, at + 30)
+    assert isinstance(desk.found(one, WORKING, at + 45), Send)
+
+
+def test_two_reads_that_disagree_do_not_make_a_flood():
+    """The book says regular, the single read says cover, in turn: each look corrects the request the other way."""
+    desk, one, at = Desk(backoff=0.01), job(), NOW
+    for turn in range(5 * MOST_ANSWERS):
+        at += 0.5
+        if isinstance(desk.found(one, WORKING, at, variety=("cover", "regular")[turn % 2]), Send):
+            desk.sent(one, NO, at)
+    assert MOST_ANSWERS >= one.attempts
+
+
+def test_a_watched_order_waits_for_its_turn_as_long_as_the_watch():
+    """It is sent once: a wait for others must not spend that."""
+    desk, one = Desk(), watched()
+    desk.machine.begin(one, NOW, sends=1)
+    assert desk.found(one, WORKING, NOW + 1).until is None
+
+
+def test_a_turn_that_did_not_come_costs_no_further_pause():
+    """The pause before the send is over already."""
+    desk, one = Desk(backoff=1.0), job()
+    desk.sent(one, SILENCE)
+    step = desk.found(one, WORKING, NOW + 0.5)
+    desk.machine.time_up(one, step.until)
+    assert step.until + 0.1 == desk.found(one, WORKING, step.until + 0.1).not_before
 
 
 def test_what_was_never_answered_is_sent_until_the_deadline():
@@ -382,6 +425,16 @@ def test_a_glimpse_speaks_against_an_ok():
     assert Finish(Status.UNKNOWN) == desk.machine.time_up(one, NOW + DEADLINE + 2)
 
 
+def test_one_book_counts_once():
+    """Also where the order that asked for it is shown it again as a page."""
+    desk, one = Desk(), job()
+    desk.sent(one, NO)
+    for after in (1.0, 11.0):
+        desk.found(one, Finding.MISSING, NOW + after)
+        desk.machine.glimpse(one, seen(Finding.MISSING, NOW + after))
+    assert 2 == one.course.case.misses
+
+
 def test_glimpses_of_books_without_it_count_as_misses():
     """Whole books are whole books, whichever order asked for them."""
     desk, one = Desk(), job()
@@ -443,16 +496,6 @@ def test_what_was_only_turned_away_expires():
     assert [Finish(Status.EXPIRED), Finish(Status.BLOCKED)] == [
         desk.machine.time_up(one, at + 2) for one in (slow, shut)
     ]
-
-
-def test_a_watch_that_is_broken_off_after_its_cancel_says_unknown():
-    """The old status claims too much, and has lost its cause."""
-    desk, one = Desk(), watched("blocked", maybe_sent=False)
-    desk.machine.begin(one, NOW, sends=1)
-    assert Status.BLOCKED is one.known_status
-    desk.found(one, WORKING, NOW)
-    desk.sent(one, OK)
-    assert (Status.UNKNOWN, b"unknown") == (one.known_status, one.encode(None).split()[0])
 
 
 def test_a_row_that_was_not_asked_for_ends_a_dead_order_alone():

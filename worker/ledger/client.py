@@ -13,6 +13,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_ran
 from neo_cancel.scripts import ScriptCall
 from worker.ledger.dead_letter import dead_letter_commands
 from worker.ledger.server import Server
+from worker.ledger.uptime import uptime
 from worker.observe.events import LedgerAway, Publish
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ class LedgerClient:
 
     def __init__(self, redis: "redis.asyncio.Redis", server: Server, publish: Publish) -> None:
         self._redis, self._server, self._publish = redis, server, publish
-        self._offset = time.time() - time.monotonic()
+        self._offset = time.time() - uptime()
         self._has_learned = False
 
     @property
@@ -50,16 +51,16 @@ class LedgerClient:
 
     def now(self) -> float:
         """Seconds since the epoch by the server's clock, which all workers and records share."""
-        return time.monotonic() + self._offset
+        return uptime() + self._offset
 
     def learn_time(self, server_ms: int, *, asked_at: float) -> None:
-        """Set the clock by a time that the server has just answered; `asked_at`: when it was asked, by time.monotonic.
+        """Set the clock by a time that the server has just answered; `asked_at`: when it was asked, by uptime.
 
         An answer that was long under way, or that a busy loop read late, says only between which two times the server's clock
         is: a clock that is between them stays as it is. Steps of this machine's wall clock change nothing.
         """
         server_at = server_ms / 1000
-        least, most = server_at - time.monotonic(), server_at - asked_at
+        least, most = server_at - uptime(), server_at - asked_at
         if not self._has_learned:
             self._offset, self._has_learned = (least + most) / 2, True
         self._offset = min(max(self._offset, least), most)

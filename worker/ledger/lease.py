@@ -1,7 +1,6 @@
 """The lease: this worker's right to hold orders, renewed by a heartbeat."""
 
 import os
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +11,7 @@ from worker.ledger.held import Held
 from worker.ledger.keys import WORKERS, taken_key
 from worker.ledger.reconciliation import Reconciliation
 from worker.ledger.steps import renew_call
+from worker.ledger.uptime import uptime
 from worker.observe.events import LeaseLost, LeaseTaken, Publish
 from worker.orders.job import Job
 
@@ -21,7 +21,7 @@ __all__ = ["Lease", "Validity"]
 class Validity:
     """How long a lease certainly lasts, by this process's own `clock`. `seconds` is the lease's length."""
 
-    def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, seconds: float, clock: Callable[[], float] = uptime) -> None:
         self.seconds, self.clock = seconds, clock
         self._until = self._steady_since = float("-inf")
 
@@ -90,7 +90,7 @@ class Lease:
 
     async def renew(self) -> None:
         """Take or renew the lease. Waits for a server that is away; an answer about a former id changes nothing."""
-        asked_at, sent_at, worker = self._validity.clock(), time.monotonic(), self.worker
+        asked_at, sent_at, worker = self._validity.clock(), uptime(), self.worker
         call = renew_call(worker, lease_ms=int(self.seconds * 1000), is_first=not self._validity.is_taken)
         server_ms, is_kept, count, *urgent = await self._ledger.call(call)
         self._ledger.learn_time(server_ms, asked_at=sent_at)

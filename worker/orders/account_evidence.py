@@ -48,6 +48,7 @@ class SharedReading:
     is_quiet: Callable[[str], bool]
     on_look: Callable[[Job, LookResult], None]
     on_page: Callable[[str, BookPage, float, Sequence[Job]], None]
+    on_row: Callable[[str, LookResult, Sequence[Job]], None]
     on_deadline: Callable[[Job], None]
 
 
@@ -104,6 +105,9 @@ class AccountEvidence:
 
     def _open(self) -> list[_Waiter]:
         return [waiter for some in (self._waiters, *self._reading.values()) for waiter in some if waiter.job]
+
+    def _waiting_jobs(self) -> list[Job]:
+        return [waiter.job for waiter in self._open() if waiter.job]
 
     def _end_late(self) -> float:
         now = asyncio.get_running_loop().time()
@@ -185,15 +189,16 @@ class AccountEvidence:
                 self._answer(waiter, LookResult(Finding.UNREADABLE, "book", began_at))
 
     async def _read_order(self, waiter: _Waiter, began_at: float) -> None:
-        if waiter.job is None:
+        if (job := waiter.job) is None:
             return
-        number = waiter.job.order_number
-        day_began_at = waiter.job.day_began_at
+        number, day_began_at = job.order_number, job.day_began_at
         page = await self._shared.reads.read_order(self._ucc, number)
         found = find(page, number, day_began_at)
         if isinstance(found, Row):
             self.dead.learn({number: found}, [number], "order", began_at)
             self._tell_dead([number])
+            if waiter.job is not job:  # another read answered its look, and what this one shows counts none the less
+                self._shared.on_row(self._ucc, LookResult(found, "order", began_at), self._waiting_jobs())
         # One order's read that lacks the order is no readable book.
         self._answer(waiter, LookResult(Finding.NO_DATA if found is Finding.MISSING else found, "order", began_at))
 
@@ -208,7 +213,7 @@ class AccountEvidence:
             if waiter.job:
                 self._answer(waiter, waiter.job.find_on(page, began_at))
         if page is not None and page.rows is not None:
-            self._shared.on_page(self._ucc, page, began_at, [waiter.job for waiter in self._open() if waiter.job])
+            self._shared.on_page(self._ucc, page, began_at, self._waiting_jobs())
 
     def _tell_dead(self, dead: Collection[str]) -> None:
         """Answer the orders that are dead, also those that wait for a later look, or for another one that is under way."""

@@ -22,6 +22,8 @@ _AMOUNTS_TO: Final = {
     Action.RENEW: Status.BLOCKED,
 }
 
+_ANSWERS: Final = frozenset({Action.ACKNOWLEDGED, Action.UNCLEAR, Action.REFUSED})
+
 
 @dataclass(slots=True)
 class Case:
@@ -34,7 +36,8 @@ class Case:
     `last`, `last_at`, `last_sent_at`: what the last reply asked for, when it came, and when its cancel was sent. `proof_from`:
     what a row proves must be younger than that.
     `oks`, `ok_at`: how many cancels the broker acknowledged, and the last time. `objections`, `objected_at`: replies that said no
-    in a way the book must explain, and the first time. `row`, `row_began_at`: the last row that was seen, and when the read that
+    in a way the book must explain, and the first time; `early_objections`: those while the book showed the order on its way.
+    `answers`: how many cancels were answered. `row`, `row_began_at`: the last row that was seen, and when the read that
     showed it began; a dead row stays. `was_seen`: some page had the order, perhaps in another process. `is_contradicted`: a page
     that was read after an "Ok" shows the order alive, so that no "Ok" can stand by itself any more. `misses` with their times:
     reads in a row of a book that has other orders. `looks` counts since the last send, `blind_looks` looks in a row that
@@ -55,6 +58,8 @@ class Case:
     ok_at: float | None = None
     objections: int = 0
     objected_at: float = 0.0
+    early_objections: int = 0
+    answers: int = 0
     row: Row | None = None
     row_began_at: float = 0.0
     was_seen: bool = False
@@ -67,9 +72,9 @@ class Case:
     seen: Row | Finding | None = None
 
     @property
-    def answers(self) -> int:
-        """How many cancels were answered as if the order had been asked for: acknowledged, or with a no that explains nothing."""
-        return self.oks + self.objections
+    def is_in_flight(self) -> bool:
+        """The book shows the order on its way: the broker refuses its cancel in words that mean something else."""
+        return self.row is not None and self.row.state is OrderState.IN_FLIGHT
 
     @property
     def reply_status(self) -> Status | None:
@@ -98,7 +103,7 @@ class Case:
         return row.changed_at >= self.last_sent_at
 
     def has_been_asked(self, now: float, window: float) -> bool:
-        """Tell whether the broker has said no so often, and for so long, that asking again is of no use."""
+        """Tell whether the broker has said no so often, and for so long, that asking again is of no use; see is_in_flight."""
         return self.objections >= OBJECTIONS and now - self.objected_at >= window
 
     def take(self, verdict: Verdict, now: float) -> None:
@@ -110,9 +115,12 @@ class Case:
         if verdict.action is Action.ACKNOWLEDGED:
             self.oks += 1
             self.ok_at = now
+        elif verdict.action is Action.UNCLEAR and self.is_in_flight:
+            self.early_objections += 1
         elif verdict.action is Action.UNCLEAR:
             self.objected_at = self.objected_at or now
             self.objections += 1
+        self.answers += verdict.action in _ANSWERS
         self.was_unsure = self.unsure
         self.has_left |= verdict.has_left and not verdict.is_turned_away
         self.unsure |= verdict.may_have_acted or verdict.action is Action.ACKNOWLEDGED
@@ -131,17 +139,24 @@ class Case:
             self.miss(result.began_at)
 
     def miss(self, began_at: float) -> None:
-        """Remember a whole book without the order, also one that no look asked for."""
+        """Remember a whole book without the order, also one that no look asked for; each book counts once."""
+        if began_at <= self.last_miss_at:
+            return
         self.misses += 1
         self.last_miss_at = began_at
         self.first_miss_at = self.first_miss_at if self.misses > 1 else began_at
 
     def see(self, row: Row, began_at: float) -> None:
-        """Remember a row, also one that no look asked for. No order comes back to life: after a dead row no other one counts."""
+        """Remember a row, also one that no look asked for. No order comes back to life: after a dead row no other one counts.
+
+        Of two rows that show it alive the one counts whose read began later, whichever came first.
+        """
+        self.was_seen = True
         if self.row is not None and not self.row.state.is_alive:
             return
-        self.row, self.row_began_at, self.was_seen = row, began_at, True
         self.is_contradicted |= row.state.is_alive and self.ok_at is not None and began_at > self.ok_at
+        if began_at >= self.row_began_at or not row.state.is_alive:
+            self.row, self.row_began_at = row, began_at
 
     def forget_replies(self, variety: str) -> None:
         """Begin anew with what the book says the order is: what was sent went the wrong way."""

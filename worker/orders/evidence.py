@@ -18,7 +18,7 @@ class Evidence:
     `is_quiet` tells whether an account has nothing to send. `on_look` is called once for each order that waits, with what a look
     gave that began after its pause, or with a dead row that any look showed; `on_deadline` instead of it where no look was had in
     time. `on_page` is called with every page of a whole book, when its read began (by `clock`, the ledger's clock), and the
-    orders that go on waiting here.
+    orders that go on waiting here; `on_row` with the row of a single order whose look had been answered by then, likewise.
     """
 
     def __init__(
@@ -31,9 +31,10 @@ class Evidence:
         is_quiet: Callable[[str], bool],
         on_look: Callable[[Job, LookResult], None],
         on_page: Callable[[str, BookPage, float, Sequence[Job]], None],
+        on_row: Callable[[str, LookResult, Sequence[Job]], None],
         on_deadline: Callable[[Job], None],
     ) -> None:
-        self._shared = SharedReading(reads, budget, policy, clock, is_quiet, on_look, on_page, on_deadline)
+        self._shared = SharedReading(reads, budget, policy, clock, is_quiet, on_look, on_page, on_row, on_deadline)
         self._accounts: dict[str, AccountEvidence] = {}
 
     def enqueue(

@@ -132,17 +132,11 @@ class Job:
             self.document["corrected"] = sorted({*self.document.get("corrected", ()), *corrected})
         return bool(corrected)
 
-    @property
-    def known_status(self) -> Status:
-        """Its status, but for an order whose watch is broken off after it sent a cancel that may have acted."""
-        is_open = self.is_watched and self.course is not None and self.course.may_have_acted
-        return Status.UNKNOWN if is_open else self.status
-
     def encode(self, owner: str | None) -> bytes:
         """Write the record: `owner` None lets the order go, a worker's id keeps it."""
         self.update(attempts=self.attempts or None, first_sent_at=self.first_sent_at)
         header = Header(
-            self.known_status, self.fence, owner, self.enqueued_ms, self.maybe_sent or self.attempts > 0, self.crashes
+            self.status, self.fence, owner, self.enqueued_ms, self.maybe_sent or self.attempts > 0, self.crashes
         )
         return f"{header} ".encode() + orjson.dumps(self.document)
 

@@ -13,6 +13,7 @@ from worker.orders.course import Course
 from worker.orders.finding import Finding, LookResult
 from worker.orders.job import Job
 from worker.orders.policy import CancelPolicy
+from worker.orders.repeats import may_send, pause_against_the_book
 from worker.orders.settlement import MISSING_SECONDS, proven_end, settle
 from worker.orders.steps import Finish, Look, Send, Step
 from worker.orders.verdict import NO_SESSION, Verdict
@@ -22,15 +23,8 @@ __all__ = ["OrderMachine"]
 
 _AGAIN: Final = frozenset({Action.RETRY, Action.RENEW})
 _MOST_LOOK_PAUSE_SECONDS: Final = 1.5
-MOST_SENDS: Final = 8
-"""So many replies to an order that the book shows alive again and again are enough; then it is only looked at.
-
-What was never answered does not count: a broker that is away for minutes has not refused anything.
-"""
 _UNSEEN_SECONDS: Final = 2.0
 _STALE_SECONDS: Final = 1.0
-_AGAINST_THE_BOOK: Final = 4.0
-"""How much longer each pause is before a cancel that the book asks for. Those after which nothing had happened double theirs."""
 
 
 class OrderMachine:
@@ -67,7 +61,7 @@ class OrderMachine:
             return end
         if job.is_watched and verdict.action is Action.ACKNOWLEDGED:  # it has as long to stand as any other Ok
             job.deadline_at = max(job.deadline_at, now + course.policy.window)
-        is_no = verdict.action in (Action.REFUSED, Action.UNCLEAR) and course.sends_left > 0
+        is_no = verdict.action in (Action.REFUSED, Action.UNCLEAR) and may_send(job, course)
         if is_no and case.row is not None and self._correct(job, course, case.row):
             # A page said what was wrong with it while the cancel was under way.
             return Send() if case.may_be_repeated else self._look(job, course, now)
@@ -95,8 +89,7 @@ class OrderMachine:
             return kept_if_watched(job, step)
         if course.is_last_look:
             return end_in_time(job, course)
-        may_send = course.sends_left > 0 and (job.is_watched or course.case.answers < MOST_SENDS)
-        if isinstance(step, Send) and may_send:
+        if isinstance(step, Send) and may_send(job, course):
             return self._send_again(job, course, now)
         if job.is_watched and not may_be_settled_soon(course):
             return kept_if_watched(job, after_watch(course))
@@ -106,6 +99,7 @@ class OrderMachine:
         """Go on when the time of the order, of its wait for a turn, or of its last look is up."""
         course = self._course_of(job)
         if now < job.deadline_at:
+            course.send_at = now  # it has had its pause
             return self._look(job, course, now)
         case, was_sent = course.case, job.first_sent_at is not None or course.case.last is not None
         # What the book said a while ago may be over.
@@ -189,7 +183,8 @@ class OrderMachine:
             if before is None or before.state is not row.state:
                 self._publish(ExchangeRefused(job.name, row.reason))
         if row.state is OrderState.WORKING and before is not None and before.state is OrderState.IN_FLIGHT:
-            course.sending = None  # it has arrived: what was refused on its way is worth another try at once
+            # It has arrived: what was refused on its way is worth another try at once.
+            course.sending = course.repeating = None
         is_over = isinstance(step, Finish) and step.status not in (Status.REFUSED, Status.BLOCKED)
         return not is_over and self._correct(job, course, row)
 
@@ -203,13 +198,14 @@ class OrderMachine:
 
     def _send_again(self, job: Job, course: Course, now: float) -> Step:
         """Send after a pause; one that may have been cancelled is looked at in a long pause, and in a long wait for its turn."""
-        at = course.send_at or now + _pause_against_the_book(job, course, now, self._draw)
-        if course.case.unsure and at - now > _UNSEEN_SECONDS:
+        at = course.send_at or now + pause_against_the_book(job, course, now, self._draw)
+        is_open = course.case.unsure and not job.is_watched  # a watch sends once, and then ends
+        if is_open and at - now > _UNSEEN_SECONDS:
             course.send_at = at
             return Look(min(at, now + _UNSEEN_SECONDS))
         course.send_at = 0.0
         course.sends_left -= 1
-        return Send(max(at, now), until=max(at, now) + _UNSEEN_SECONDS if course.case.unsure else None)
+        return Send(max(at, now), until=max(at, now) + _UNSEEN_SECONDS if is_open else None)
 
     def _look(self, job: Job, course: Course, now: float) -> Step:
         case = course.case
@@ -225,14 +221,6 @@ class OrderMachine:
     def _pause(self, job: Job, course: Course, now: float, verdict: Verdict) -> float | None:
         course.sending = course.sending or Retries(course.policy, self._draw)
         return course.sending.pause(job.deadline_at - now, verdict)
-
-
-def _pause_against_the_book(job: Job, course: Course, now: float, draw: Draw) -> float:
-    if not course.has_sent or course.case.last is Action.ACKNOWLEDGED:
-        return 0.0  # the book has had its time, and nothing looks at an order that waits to be sent
-    if course.repeating is None:
-        course.repeating = Retries(course.policy, draw, growth=_AGAINST_THE_BOOK)
-    return course.repeating.pause(job.deadline_at - now) or 0.0
 
 
 def _is_thorough(case: Case) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from neo_cancel.record import Status
-from worker.kotak.order_book import BookPage
+from worker.kotak.order_book import BookPage, Row
 from worker.observe.events import Ended, InternalError, Publish
 from worker.orders.account_evidence import ReadingPolicy
 from worker.orders.account_queue import QueuePolicy
@@ -78,6 +78,7 @@ class Router:
             is_quiet=self.queues.is_quiet,
             on_look=self._found,
             on_page=self._page_came,
+            on_row=self._row_came,
             on_deadline=self._time_up,
         )
         self._sender = Sender(
@@ -137,7 +138,7 @@ class Router:
     async def _send(self, job: Job, granted_at: float) -> None:
         if not self.queues.is_fresh(job.ucc, granted_at):
             self.queues.release(job)
-            self._put(job, Send())
+            self._put(job, Send(until=job.waits_until))
             return
         try:
             verdict = await self._sender.call(job)
@@ -153,12 +154,26 @@ class Router:
 
     def _page_came(self, ucc: str, page: BookPage, began_at: float, looking: Sequence[Job]) -> None:
         """Let every order of an account know what a page shows; those that it shows dead end, wherever they are."""
-        for job in self.queues.take_out(ucc, page.dead) if page.dead else ():
+        for job in self.queues.take_out(ucc, self._dead_of(ucc, page, began_at)) if page.dead else ():
             self._put(job, self._machine.see(job, job.find_on(page, began_at), self._clock()) or Send())
-        # In flight, the reply is waited for, and counts for whose cancel it was.
-        in_flight = [job for job in self._in_flight.values() if job.ucc == ucc]
-        for job in (*looking, *in_flight, *self.queues.orders(ucc)):
+        for job in self._held(ucc, looking):
             self._machine.glimpse(job, job.find_on(page, began_at))
+
+    def _dead_of(self, ucc: str, page: BookPage, began_at: float) -> list[str]:
+        """Name the waiting orders that a page shows dead, by a row of their own day."""
+        dead = [job for job in self.queues.orders(ucc) if job.order_number in page.dead]
+        return [job.order_number for job in dead if isinstance(job.find_on(page, began_at).finding, Row)]
+
+    def _row_came(self, ucc: str, result: LookResult, looking: Sequence[Job]) -> None:
+        """Let an order know what a late read of it shows, wherever it is by now."""
+        for job in self._held(ucc, looking):
+            if isinstance(result.finding, Row) and job.order_number == result.finding.order_number:
+                self._machine.glimpse(job, result)
+
+    def _held(self, ucc: str, looking: Sequence[Job]) -> list[Job]:
+        """List the account's orders. In flight, the reply is waited for, and counts for whose cancel it was."""
+        in_flight = [job for job in self._in_flight.values() if job.ucc == ucc]
+        return [*looking, *in_flight, *self.queues.orders(ucc)]
 
     def _time_up(self, job: Job) -> None:
         self._step(job, lambda: self._machine.time_up(job, self._clock()))

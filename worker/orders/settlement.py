@@ -37,10 +37,10 @@ BLOCKED_SECONDS: Final = 5.0
 def settle(case: Case, result: LookResult, *, now: float, window: float) -> Step:
     """Decide on a look. `window`: how many seconds a page may be behind, and how long the book is waited for."""
     case.note(result)
-    if isinstance(result.finding, Row):
+    if isinstance(result.finding, Row) and case.row is not None:
         if (end := proven_end(case)) is not None:
             return end
-        return _alive(case, result.finding, now=now, window=window)
+        return _alive(case, case.row, now=now, window=window)
     if _is_nowhere(case, window):  # by the pages of other orders' looks, too
         return Finish(Status.NOT_FOUND, verified=True)
     return _blind(case, began_at=result.began_at, window=window)

@@ -75,7 +75,7 @@ end
 
 -- Which share of its rate an account may use: a tenth more every second since the broker complained, 1 without a complaint.
 local function share_of_rate(factor, since, now)
-  return factor and math.min(1, factor + (now - since) / 10000000) or 1
+  return factor and math.min(1, factor + math.max(0, now - since) / 10000000) or 1
 end
 
 -- Tell the worker that holds an order that it became urgent.

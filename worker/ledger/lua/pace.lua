@@ -22,6 +22,12 @@ local most = math.max(1, math.floor(rate))
 local window = math.max(1, most / rate) * 1030000
 local interval = 1030000 / rate
 local granted, wait = 0, 0
+-- A clock that stepped back costs a second, not the step: what was granted in its future was granted just now.
+local latest = redis.call('LINDEX', sends, 0)
+if latest and tonumber(latest) > now + window then
+  for at = 0, redis.call('LLEN', sends) - 1 do redis.call('LSET', sends, at, string.format('%d', now)) end
+  redis.call('EXPIRE', sends, math.ceil(window / 1000000) + 2)
+end
 if not is_risk and redis.call('EXISTS', risk_waits) == 1 then return {0, interval} end
 while granted < wanted do
   local newest, oldest = redis.call('LINDEX', sends, 0), redis.call('LINDEX', sends, most - 1)
