@@ -141,6 +141,7 @@ class Case:
     def miss(self, began_at: float) -> None:
         """Remember a whole book without the order, also one that no look asked for; each book counts once."""
         if began_at <= self.last_miss_at:
+            self.first_miss_at = min(self.first_miss_at, began_at)
             return
         self.misses += 1
         self.last_miss_at = began_at
