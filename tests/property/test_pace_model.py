@@ -132,3 +132,20 @@ def test_a_whole_rate_costs_three_percent_and_no_more(account, rate, lane):
         _, wait_us = account.ask(1, rate, lane)
         account.at += wait_us
     assert len(account.sent) >= 10 * rate
+
+
+@pytest.mark.parametrize("rate", [1, 8, 9.5])
+@pytest.mark.parametrize("lane", ["risk", "routine"])
+def test_a_clock_that_steps_back_costs_a_second_and_not_the_step(account, rate, lane):
+    """As after a failover to a server whose clock is behind; nothing is granted beyond the rate meanwhile."""
+    while account.at < FIRST_US + 3_000_000:
+        _, wait_us = account.ask(20, rate, lane)
+        account.at += wait_us
+    account.at -= 30_000_000
+    stepped_at, account.sent = account.at, [account.at] * math.floor(rate)
+    while account.at < stepped_at + 3_000_000:
+        _, wait_us = account.ask(20, rate, lane)
+        assert wait_us <= 1_100_000
+        account.at += wait_us
+    assert math.floor(rate) == max(most_in_a_second(account.sent, begin) for begin in account.sent)
+    assert len(account.sent) > 2 * math.floor(rate)
