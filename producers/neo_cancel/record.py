@@ -34,13 +34,13 @@ DEAD: Final = frozenset({Status.CANCELLED, Status.ALREADY_CANCELLED, Status.FILL
 """Proven dead: a further request on the same trading day is answered from the ledger, without a call to the broker."""
 
 FINAL: Final = DEAD | {Status.NOT_FOUND, Status.REFUSED, Status.BLOCKED, Status.EXPIRED, Status.UNKNOWN}
-"""The work on the order has ended. Only `unknown` may still be replaced, by proof."""
+"""The work on the order has ended. While it is watched (WATCHABLE) a proof may still replace the status."""
 
 HARMLESS: Final = DEAD | {Status.NOT_FOUND}
 """No order may still work at the exchange."""
 
 WATCHABLE: Final = frozenset({Status.UNKNOWN, Status.REFUSED, Status.BLOCKED})
-"""The order may still work and may be watched. Not `expired`: nothing was sent for it."""
+"""The order may still work and may be watched. Not `expired`: the broker took nothing up for it."""
 
 WORKING: Final = frozenset(Status) - FINAL
 """The work on the order goes on, or has not begun."""

@@ -25,6 +25,11 @@ def failure(kind, cause):
         (failure(httpx.ConnectError, ConnectionRefusedError(111, "refused")), f"{HOST} refuses connections", False),
         (failure(httpx.ConnectTimeout, TimeoutError()), f"no connection to {HOST} in time", False),
         (failure(httpx.ConnectError, socket.gaierror(-2, "unknown")), f"the name {HOST} was not found: unknown", True),
+        (
+            failure(httpx.ConnectError, socket.gaierror(socket.EAI_AGAIN, "later")),
+            f"the name {HOST} was not found: later",
+            False,
+        ),
         (failure(httpx.ConnectError, OSError(101, "no route")), f"no connection to {HOST}: no route", False),
         (failure(httpx.ConnectError, ssl.SSLError()), f"no TLS connection to {HOST}: it was cut", False),
         (httpx.ConnectError("odd"), f"no connection to {HOST}: ConnectError", False),

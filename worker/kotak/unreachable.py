@@ -31,7 +31,9 @@ def unreachable(error: Exception, host: str) -> Unreachable:
     if isinstance(cause, ssl.SSLError):
         return Unreachable(f"no TLS connection to {host}: {getattr(cause, 'reason', None) or 'it was cut'}")
     if isinstance(cause, socket.gaierror):
-        return Unreachable(f"the name {host} was not found: {cause.strerror}", _MEND_NAME)
+        # A name server that does not answer for a moment is no name that is wrong.
+        to_do = None if cause.errno == socket.EAI_AGAIN else _MEND_NAME
+        return Unreachable(f"the name {host} was not found: {cause.strerror}", to_do)
     if isinstance(error, httpx.ConnectTimeout):
         return Unreachable(f"no connection to {host} in time")
     if isinstance(cause, ConnectionRefusedError):

@@ -102,7 +102,10 @@ class AccountBlocked(Event):
 
 @dataclass(frozen=True, slots=True)
 class BrokerUnreachable(Event):
-    """No cancel can be sent until a person mends what `text` says; once for each text and process. `ucc`: who met it first."""
+    """No cancel can be sent until a person mends what `text` says: a certificate, a name. Once for each text and process.
+
+    `ucc`: who met it first.
+    """
 
     ucc: str
     text: str
