@@ -35,7 +35,7 @@ class Page:
 
     def is_ambiguous(self, at: int) -> bool:
         """Tell a row without time beside one of yesterday's order: which of the two is today's cannot be known."""
-        return self.is_timeless and self.beside.get(at) == _YESTERDAYS
+        return self.is_timeless and _YESTERDAYS in self.beside.get(at, "")
 
     def text(self, numbers: frozenset[str] | None) -> str:
         """Render the rows of these orders, None for all."""
@@ -130,6 +130,6 @@ def _add_rows(
         older = order.versions[dice.whole(0, at - 1)]
         place = dice.whole(0, len(some))
         some.insert(place, older.timeless if timeless else older.row)
-        beside = f", {older.said} {'behind' if place else 'before'} it"
+        beside += f", {older.said} {'behind' if place else 'before'} it"
     rows += some
     return beside

@@ -158,7 +158,8 @@ def _could_know(witness: Witness, ending: Ending, now: float, looked: Looked) ->
     order = witness.order
     if order.works or not order.versions:
         return False
-    if witness.dead_shown_at is not None and witness.dead_shown_at < now - HANDLING_SECONDS:
+    shown_at = witness.dead_shown_at
+    if shown_at is not None and (shown_at < now - HANDLING_SECONDS or now < _deadline(witness)):
         return True
     if ending.status == "expired" or witness.claim.is_watched:
         return False
