@@ -40,8 +40,8 @@ class Case:
     `answers`: how many cancels were answered. `row`, `row_began_at`: the last row that was seen, and when the read that
     showed it began; a dead row stays. `was_seen`: some page had the order, perhaps in another process. `is_contradicted`: a page
     that was read after an "Ok" shows the order alive, so that no "Ok" can stand by itself any more. `misses`: reads in a row of
-    a book that has other orders, with the times of the first, the last, and the one that was noted last. `looks` counts since the last send, `blind_looks` looks in a row that
-    showed no row. `seen` is the last thing a look gave.
+    a book that has other orders, with the times of the first, the last, and the one that was noted last. `looks` counts
+    since the last send, `blind_looks` looks in a row that showed no row. `seen` is the last thing a look gave.
     """
 
     variety: str
