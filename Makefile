@@ -48,7 +48,7 @@ test: lint ## Every check that a commit must pass
 	$(VENV)/bin/coverage run -m pytest -q tests/unit
 	$(VENV)/bin/coverage report
 	$(PY) -m tests.simulation --seed 1 --seeds 9 --jobs 2 --brief
-	$(PY) -m tests.simulation --seeds 8 --jobs 2 --brief
+	$(PY) -m tests.simulation --seeds 8 --jobs 2 --brief --only false_status,unsafe_exit,unentitled,not_ended,ended_twice
 	$(VENV)/bin/pytest -q -n 3 --dist loadscope -m "not chaos" tests/property tests/simulation tests/integration tests/fault
 
 lint: $(STAMP) ## Lock file, the synchronous twin, ruff, types, import contracts

@@ -57,7 +57,7 @@ def main() -> int:
     if given.json:
         given.json.write_text(text)
     print(summary.brief(given.seed, took) if given.brief else text)
-    return 1 if summary.violations else 0
+    return 1 if any(given.only is None or kind in given.only for kind in summary.violations) else 0
 
 
 def _arguments() -> argparse.Namespace:
@@ -72,6 +72,12 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--temper", action="append", choices=sorted(TEMPERS), help="one broker's temper (default: all)")
     parser.add_argument("--orders", type=int, default=300, help="of one run")
     parser.add_argument("--jobs", type=int, default=1, help="processes that share the seeds")
+    parser.add_argument(
+        "--only",
+        type=lambda said: said.split(","),
+        metavar="KIND,...",
+        help="fail only where one of these promises is broken",
+    )
     parser.add_argument("--brief", action="store_true", help="print counts and what was broken only")
     parser.add_argument("--json", type=Path, help="write the report here, too")
     parser.add_argument("--digests", action="store_true", help="add the sum of each history")

@@ -40,7 +40,7 @@ class Case:
     `answers`: how many cancels were answered. `row`, `row_began_at`: the last row that was seen, and when the read that
     showed it began; a dead row stays. `was_seen`: some page had the order, perhaps in another process. `is_contradicted`: a page
     that was read after an "Ok" shows the order alive, so that no "Ok" can stand by itself any more. `misses`: reads in a row of
-    a book that has other orders, with the times of the first, the last, and the one that was noted last. `looks` counts
+    a book that has other orders, with the times of the first and the last. `looks` counts
     since the last send, `blind_looks` looks in a row that showed no row. `seen` is the last thing a look gave.
     """
 
@@ -67,7 +67,6 @@ class Case:
     misses: int = 0
     first_miss_at: float = 0.0
     last_miss_at: float = 0.0
-    noted_miss_at: float = 0.0
     looks: int = 0
     blind_looks: int = 0
     seen: Row | Finding | None = None
@@ -141,12 +140,12 @@ class Case:
 
     def miss(self, began_at: float) -> None:
         """Remember a whole book without the order, also one that no look asked for; each book counts once."""
-        if began_at == self.noted_miss_at:
+        if began_at <= self.last_miss_at:
+            self.first_miss_at = min(self.first_miss_at, began_at)
             return
         self.misses += 1
-        self.noted_miss_at = began_at
-        self.last_miss_at = max(self.last_miss_at, began_at)
-        self.first_miss_at = min(self.first_miss_at, began_at) if self.misses > 1 else began_at
+        self.last_miss_at = began_at
+        self.first_miss_at = self.first_miss_at if self.misses > 1 else began_at
 
     def see(self, row: Row, began_at: float) -> None:
         """Remember a row, also one that no look asked for. No order comes back to life: after a dead row no other one counts.
