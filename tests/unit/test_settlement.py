@@ -317,7 +317,10 @@ def test_books_that_other_orders_asked_for_prove_an_absence_too():
 
 
 def test_a_miss_of_before_the_request_proves_nothing():
-    """The seconds count from when the cancel was asked for."""
+    """Neither as one of the three nor for the seconds: they count from when the cancel was asked for."""
+    case = heard(SILENCE)
+    looks(case, MISSING, [-9.0, 4.0, WINDOW])
+    assert Finish(Status.UNKNOWN) == at_deadline(case, window=WINDOW)
     case = heard(SILENCE)
     looks(case, MISSING, [-9.0, -6.0, 4.5])
     assert Finish(Status.UNKNOWN) == at_deadline(case, window=WINDOW)

@@ -139,7 +139,12 @@ class Case:
             self.miss(result.began_at)
 
     def miss(self, began_at: float) -> None:
-        """Remember a whole book without the order, also one that no look asked for; each book counts once."""
+        """Remember a whole book without the order, also one that no look asked for; each book counts once.
+
+        A read that began before the order was accepted proves nothing, whenever its answer came.
+        """
+        if began_at < self.accepted_at:
+            return
         if began_at <= self.last_miss_at:
             self.first_miss_at = min(self.first_miss_at, began_at)
             return
