@@ -173,7 +173,8 @@ def _did_not_look(witness: Witness, until: float, looked: Looked) -> bool:
     settled = witness.order.settled_at
     if settled is None:
         return False
-    since = max(settled, witness.since)
+    # What this process has not sent yet need not be looked at.
+    since = max(settled, witness.since if witness.first_sent_at is None else witness.first_sent_at)
     return until - since >= PATIENCE and not looked(witness, since, until)
 
 

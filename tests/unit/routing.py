@@ -8,7 +8,7 @@ from dataclasses import replace
 from neo_cancel.record import Header
 from worker.kotak.codes import KOTAK
 from worker.kotak.order_book import BookPage, OrderState, Row
-from worker.kotak.replies import Failure, Reply
+from worker.kotak.replies import NoReply, Reply
 from worker.observe.events import publisher
 from worker.observe.log import log_subscriber
 from worker.orders.account_evidence import ReadingPolicy
@@ -18,7 +18,7 @@ from worker.orders.router import Router, World
 
 UCC, NUMBER, OTHER = "AB123", "260722000000001", "260722000000099"
 OK = Reply(200, ok=True, code="200")
-LOST = Failure.MAYBE_SENT
+LOST = NoReply()
 
 
 def no(code, text="said"):

@@ -8,7 +8,7 @@ import pytest
 
 from worker.kotak.client import KotakClient, Timeouts
 from worker.kotak.gateway import Gateway
-from worker.kotak.replies import Failure, NoSessionError, NotSent
+from worker.kotak.replies import NoReply, NoSessionError, NotSent
 from worker.kotak.session import Session
 
 NUMBER = "260722000000001"
@@ -84,8 +84,8 @@ async def test_a_cancel_goes_out_as_the_job_says():
     [
         (httpx.ConnectError("refused"), NotSent("no connection to old.test: ConnectError")),
         (httpx.ConnectTimeout("slow"), NotSent("no connection to old.test in time")),
-        (httpx.ReadTimeout("silent"), Failure.MAYBE_SENT),
-        (httpx.ReadError("cut"), Failure.MAYBE_SENT),
+        (httpx.ReadTimeout("silent"), NoReply()),
+        (httpx.ReadError("cut"), NoReply()),
     ],
 )
 async def test_a_missing_reply_is_a_value(error, expected):

@@ -376,6 +376,17 @@ def test_an_order_that_was_looked_at_since_its_send_gets_no_last_look():
     assert Finish(Status.CANCELLED) == desk.machine.time_up(one, NOW + DEADLINE)
 
 
+@pytest.mark.parametrize(
+    ("age", "expected"), [(0.5, Finish(Status.REFUSED)), (1.5, Look(until=NOW + DEADLINE + 3, thorough=True))]
+)
+def test_what_whole_books_lacked_a_while_ago_may_be_proven_by_now(age, expected):
+    """A process that stood still over the deadline has had no look for long: one more may say that there is no such order."""
+    desk, one, at = Desk(last_look=3.0), job(), NOW + DEADLINE
+    desk.sent(one, NO)
+    desk.found(one, Finding.MISSING, at - age)
+    assert expected == desk.machine.time_up(one, at)
+
+
 def test_without_verification_there_is_no_last_look():
     """Time is up, and reading was not wanted."""
     desk, one = Desk(verify=False), job()

@@ -166,6 +166,34 @@ async def test_an_account_never_has_more_calls_in_flight_than_its_share():
     assert await asyncio.wait_for(turns[2], 5)
 
 
+async def test_a_call_that_ends_lets_the_next_one_go_at_once():
+    """Where no rate is to be asked for, the next turn costs no switch of tasks, within an account and between two."""
+    desk = Desk(Gate(limited=False), at_once=1, all_at_once=2)
+    first, second, other, last = jobs = [job(1), job(2), job(3, ucc="OTHER"), job(4, ucc="LAST1")]
+    turns = [desk.enqueue(one) for one in jobs]
+    await asyncio.sleep(0.01)
+    assert [True, False, True, False] == [turn.done() for turn in turns]
+    desk.queues.release(other)
+    assert [True, False, True, True] == [turn.done() for turn in turns]
+    desk.queues.release(first)
+    assert second.is_in_flight
+    desk.queues.release(second)
+    desk.queues.release(last)
+    assert desk.queues.are_idle
+
+
+async def test_a_place_that_a_paused_account_waited_for_goes_to_the_next_one():
+    """An account that the broker pauses meanwhile cannot use it, and no other place may ever become free."""
+    desk = Desk(Gate(limited=False), all_at_once=1)
+    busy = job(0, ucc="BUSY1")
+    turns = [desk.enqueue(one) for one in (busy, job(1, ucc="PAUSE"), job(2, ucc="OTHER"))]
+    await asyncio.sleep(0.01)
+    desk.queues.pause("PAUSE", 60)
+    desk.queues.release(busy)
+    assert [True, False, True] == [turn.done() for turn in turns]
+    desk.queues.close()
+
+
 async def test_an_order_is_released_once():
     """A second release must not free a place that another order has."""
     desk = Desk(Gate(limited=False), at_once=1)

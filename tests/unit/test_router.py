@@ -8,7 +8,7 @@ import pytest
 from neo_cancel.record import Status
 from tests.unit.routing import LOST, OK, OTHER, Broker, Desk, job, no, result
 from worker.kotak.order_book import OrderState
-from worker.kotak.replies import Failure, Reply
+from worker.kotak.replies import NotSent, Reply
 from worker.orders.account_evidence import ReadingPolicy
 
 # ---------------------------------------------------------------------- to the truth
@@ -17,7 +17,7 @@ CASES = [
     pytest.param(Broker(OK), Status.CANCELLED, 1, id="acknowledged"),
     pytest.param(Broker((LOST, True)), Status.CANCELLED, 1, id="silence, and it worked"),
     pytest.param(Broker((LOST, False), OK), Status.CANCELLED, 2, id="silence, and it did not"),
-    pytest.param(Broker(Failure.NOT_SENT, Failure.NOT_SENT, OK), Status.CANCELLED, 3, id="no connection twice"),
+    pytest.param(Broker(NotSent("refused"), NotSent("refused"), OK), Status.CANCELLED, 3, id="no connection twice"),
     pytest.param(Broker((no("1005"), False), OK), Status.CANCELLED, 2, id="1005"),
     pytest.param(Broker((no("1005"), True), no("1006")), Status.CANCELLED, 2, id="1005, and it worked, then 1006"),
     pytest.param(Broker((LOST, False), (LOST, True), no("1006")), Status.CANCELLED, 2, id="silence twice"),
@@ -143,7 +143,7 @@ async def test_an_order_that_comes_too_late_is_not_sent():
 
 async def test_an_account_without_connection_expires():
     """Nothing was ever sent."""
-    done = await Desk(Broker(*[Failure.NOT_SENT] * 999)).run(job(deadline=0.4))
+    done = await Desk(Broker(*[NotSent("refused")] * 999)).run(job(deadline=0.4))
     assert (Status.EXPIRED, None) == (done.status, done.first_sent_at)
 
 

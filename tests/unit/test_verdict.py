@@ -3,7 +3,7 @@
 import pytest
 
 from worker.kotak.codes import _CODES, KOTAK, Action
-from worker.kotak.replies import Failure, NotSent, Reply
+from worker.kotak.replies import NoReply, NotSent, Reply
 from worker.orders.verdict import Verdict, judge
 
 VARIETIES = ["regular", "bracket", "cover"]
@@ -145,14 +145,14 @@ def test_a_refusal_without_a_code_is_explained_by_the_book():
 @pytest.mark.parametrize("variety", VARIETIES)
 def test_what_never_left_is_sent_again(variety):
     """No connection, no cancel: sending it again is safe for every variety."""
-    said = judged(Failure.NOT_SENT, variety=variety)
+    said = judged(NotSent("refused"), variety=variety)
     assert (RETRY, False) == (said.action, said.may_have_acted)
 
 
 @pytest.mark.parametrize("variety", VARIETIES)
 def test_silence_after_sending_is_looked_at(variety):
     """A read time-out or a cut connection says nothing: the order is read."""
-    said = judged(Failure.MAYBE_SENT, variety=variety)
+    said = judged(NoReply(), variety=variety)
     assert (LOOK, True) == (said.action, said.may_have_acted)
 
 
@@ -180,7 +180,7 @@ def test_retry_after_is_passed_on():
 def test_the_http_status_is_passed_on_and_makes_no_two_verdicts_differ():
     """A rule for pauses may go by it; there is none without a reply."""
     said = judged(Reply(503, ok=False, code="1005"))
-    assert (503, None) == (said.http_status, judged(Failure.MAYBE_SENT).http_status)
+    assert (503, None) == (said.http_status, judged(NoReply()).http_status)
     assert said == judged(Reply(200, ok=False, code="1005"))
 
 
@@ -216,10 +216,10 @@ def test_what_the_broker_does_not_look_at(code, expected):
     assert (expected, True) == (verdict.is_turned_away, verdict.has_left)
 
 
-@pytest.mark.parametrize("answer", [*Failure])
-def test_only_what_never_left_has_not_left(answer):
+@pytest.mark.parametrize(("answer", "expected"), [(NoReply(), True), (NotSent("refused"), False)])
+def test_only_what_never_left_has_not_left(answer, expected):
     """An order of which nothing was sent may end as expired."""
-    assert (answer is Failure.MAYBE_SENT) is judged(answer).has_left
+    assert expected is judged(answer).has_left
 
 
 def test_what_was_not_sent_says_why_and_is_tried_again():

@@ -5,7 +5,7 @@ from typing import Protocol
 from worker.kotak.client import KotakClient, MaybeSentError, NotSentError, TransportError
 from worker.kotak.codes import KOTAK
 from worker.kotak.order_book import BookPage
-from worker.kotak.replies import Failure, NoSessionError, NotSent, Reply
+from worker.kotak.replies import NoReply, NoSessionError, NotSent, Reply
 from worker.kotak.session import Session, Sessions
 from worker.observe.events import BrokerUnreachable, Publish
 
@@ -55,7 +55,7 @@ class Gateway:
         """Close every connection."""
         await self._client.aclose()
 
-    async def cancel(self, job: CancelJob) -> Reply | Failure | NotSent:
+    async def cancel(self, job: CancelJob) -> Reply | NoReply | NotSent:
         """Send the job's cancel once, by the endpoint of its variety. Raises NoSessionError where the account has none."""
         session = await self._sessions.current(job.ucc)
         try:
@@ -70,7 +70,7 @@ class Gateway:
             self._tell(job.ucc, error)
             return NotSent(str(error))
         except MaybeSentError:
-            return Failure.MAYBE_SENT
+            return NoReply()
         # Noted with the answer, not with the call: others may have sent with a newer session meanwhile.
         self._used[job.ucc] = session
         return reply

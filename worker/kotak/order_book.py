@@ -135,9 +135,13 @@ class _Rows(Mapping[str, Row]):
 
     def __init__(self, raw: dict[str, dict[str, Any]]) -> None:
         self._raw = raw
+        self._read: dict[str, Row] = {}
 
     def __getitem__(self, order_number: str) -> Row:
-        return _row(self._raw[order_number])
+        row = self._read.get(order_number)
+        if row is None:
+            row = self._read[order_number] = _row(self._raw[order_number])
+        return row
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._raw)

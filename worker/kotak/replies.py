@@ -3,12 +3,11 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from enum import StrEnum
 from typing import Any, Final, cast
 
 import orjson
 
-__all__ = ["MAX_TEXT", "Failure", "NoSessionError", "NotSent", "Reply", "parse_reply"]
+__all__ = ["MAX_TEXT", "NoReply", "NoSessionError", "NotSent", "Reply", "parse_reply"]
 
 MAX_TEXT: Final = 300
 MAX_RETRY_AFTER_SECONDS: Final = 300.0
@@ -39,11 +38,9 @@ class NoSessionError(Exception):
     """No call can be made: there is no session for an account."""
 
 
-class Failure(StrEnum):
-    """No reply came."""
-
-    NOT_SENT = "not_sent"
-    MAYBE_SENT = "maybe_sent"
+@dataclass(frozen=True, slots=True)
+class NoReply:
+    """Something may have been sent, and no reply came."""
 
 
 @dataclass(frozen=True, slots=True)

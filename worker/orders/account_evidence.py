@@ -88,7 +88,7 @@ class AccountEvidence:
         self._waiters.append(waiter)
         if self._loop_task is None or self._loop_task.done():
             self._loop_task = asyncio.create_task(self._read_while_needed())
-        elif self._sleeps_until > self._due_at(waiter):
+        elif self._sleeps_until > self._due_at(waiter, is_quiet=self._shared.is_quiet(self._ucc)):
             self._wake.set()
 
     def withdraw(self) -> None:
@@ -159,7 +159,7 @@ class AccountEvidence:
 
     async def _until_due(self) -> None:
         loop = asyncio.get_running_loop()
-        while self._waiters and (seconds := min(map(self._due_at, self._waiters)) - loop.time()) > 0:
+        while self._waiters and (seconds := self._first_due_at() - loop.time()) > 0:
             seconds = min(seconds, _LOOK_SECONDS)  # the account may fall quiet, which nothing tells
             self._sleeps_until = loop.time() + seconds
             self._wake.clear()
@@ -169,10 +169,13 @@ class AccountEvidence:
             except TimeoutError:
                 self._waiters = [waiter for waiter in self._waiters if waiter.job]
 
-    def _due_at(self, waiter: _Waiter) -> float:
+    def _first_due_at(self) -> float:
+        is_quiet = self._shared.is_quiet(self._ucc)
+        return min(self._due_at(waiter, is_quiet=is_quiet) for waiter in self._waiters)
+
+    def _due_at(self, waiter: _Waiter, *, is_quiet: bool) -> float:
         policy = self._shared.policy
-        is_patient = waiter.patient and not self._shared.is_quiet(self._ucc)
-        due_at = waiter.ready_at + (policy.soon if is_patient else policy.gather)
+        due_at = waiter.ready_at + (policy.soon if waiter.patient and not is_quiet else policy.gather)
         return max(due_at, self._book_not_before) if waiter.patient or waiter.thorough else due_at
 
     # ------------------------------------------------------------------ reading

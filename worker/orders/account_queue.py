@@ -79,7 +79,7 @@ class AccountQueue:
     @property
     def is_free(self) -> bool:
         """See AccountQueues."""
-        return not self._orders and not self._shared.rate_limiter.is_limited(self._ucc) and self._may_send()
+        return not self._orders and not self._shared.places.are_contended and self._may_send_unasked()
 
     def enqueue(self, job: Job, not_before: float) -> None:
         """See AccountQueues."""
@@ -99,7 +99,9 @@ class AccountQueue:
         job.is_in_flight = False
         self._in_flight -= 1
         self._shared.places.give_back()
-        if self._asked_for is None:
+        if self._orders and not self._shared.places.are_contended and self._may_send_unasked():
+            self._give_turn(self._orders.pop(), asyncio.get_running_loop().time())
+        elif self._asked_for is None:
             self._wake.set()
 
     def escalate(self, job: Job) -> None:
@@ -152,9 +154,11 @@ class AccountQueue:
     def _loop_time_of(self, at: float) -> float:
         return asyncio.get_running_loop().time() + at - self._shared.clock()
 
-    def _may_send(self) -> bool:
-        has_place = self._in_flight < self._shared.policy.at_once and not self._shared.places.are_contended
-        return has_place and not self.stop.paused_seconds and self._shared.is_entitled()
+    def _may_send_unasked(self) -> bool:
+        """Tell whether nothing but a place in the process stands in the way: then a turn costs no task switch."""
+        if self._in_flight >= self._shared.policy.at_once or self._shared.rate_limiter.is_limited(self._ucc):
+            return False
+        return not self.stop.paused_seconds and self._shared.is_entitled()
 
     async def _give_turns(self) -> None:
         while self._orders:
@@ -165,7 +169,7 @@ class AccountQueue:
             elif self._in_flight >= self._shared.policy.at_once:
                 await self._sleep(None)
             elif self._shared.places.free <= 0:
-                self._shared.places.wait(self._wake_up, self._orders.first_urgency)
+                self._shared.places.wait(self._use_place, self._orders.first_urgency)
                 await self._sleep(None)
             else:
                 await self._ask_for_turns()
@@ -184,9 +188,18 @@ class AccountQueue:
             await self._sleep(wait_seconds)
             self._asked_for = None
 
-    def _wake_up(self) -> bool:
-        self._wake.set()
-        return bool(self._orders)
+    def _use_place(self) -> bool:
+        """Take the place that is free now, or let the task that asks for turns take it; say whether it is wanted."""
+        if not self._orders or not self._may_send_unasked():
+            self._wake.set()
+            # What a pause or its own share keeps from sending leaves the place to another account.
+            return bool(self._orders) and not self.stop.paused_seconds and self._in_flight < self._shared.policy.at_once
+        self._give_turn(self._orders.pop(), asyncio.get_running_loop().time())
+        if self._orders:
+            self._shared.places.wait(self._use_place, self._orders.first_urgency)
+        else:
+            self._wake.set()
+        return True
 
     async def _sleep(self, seconds: float | None) -> None:
         """Sleep, but not through an arrival: it may be a risk order, which may have a turn at once."""

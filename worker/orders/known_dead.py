@@ -29,9 +29,11 @@ class KnownDead:
 
     def get(self, job: Job, now: float) -> LookResult | None:
         """Answer what showed that the order is dead; None where nothing did today."""
-        self._turn(now)
         result = self._found.get(job.order_number)
-        if result is None or not isinstance(result.finding, Row):
+        if result is None:
+            return None
+        self._turn(now)
+        if not self._found or not isinstance(result.finding, Row):
             return None
         return result if is_of_day(result.finding, job.day_began_at) else None
 

@@ -102,8 +102,9 @@ class OrderMachine:
             course.send_at = now  # it has had its pause
             return self._look(job, course, now)
         case, was_sent = course.case, job.first_sent_at is not None or course.case.last is not None
-        # What the book said a while ago may be over.
-        is_unseen = case.looks == 0 or (case.row is not None and now - case.row_began_at >= _STALE_SECONDS)
+        # What the book said a while ago may be over, and what it lacked then may be proven by now.
+        seen_at = case.last_miss_at if case.row is None else case.row_began_at
+        is_unseen = case.looks == 0 or (seen_at > 0 and now - seen_at >= _STALE_SECONDS)
         if was_sent and is_unseen and course.policy.verify and not course.is_last_look:
             course.is_last_look = True
             return Look(until=now + course.policy.last_look, thorough=_is_thorough(course.case))

@@ -5,7 +5,7 @@ from typing import Protocol
 from neo_cancel.record import Status
 from worker.kotak.codes import Codes
 from worker.kotak.order_book import BookPage
-from worker.kotak.replies import Failure, NotSent, Reply
+from worker.kotak.replies import NoReply, NotSent, Reply
 from worker.orders.job import Job
 
 __all__ = ["Broker", "Ledger", "RateLimiter", "ReadBudget", "Reads"]
@@ -31,7 +31,7 @@ class Broker(Reads, Protocol):
         """Answer the table of the broker's codes."""
         ...
 
-    async def cancel(self, job: Job) -> Reply | Failure | NotSent:
+    async def cancel(self, job: Job) -> Reply | NoReply | NotSent:
         """Send the cancel once. Raises NoSessionError."""
         ...
 

@@ -154,15 +154,12 @@ class Router:
 
     def _page_came(self, ucc: str, page: BookPage, began_at: float, looking: Sequence[Job]) -> None:
         """Let every order of an account know what a page shows; those that it shows dead end, wherever they are."""
-        for job in self.queues.take_out(ucc, self._dead_of(ucc, page, began_at)) if page.dead else ():
-            self._put(job, self._machine.see(job, job.find_on(page, began_at), self._clock()) or Send())
+        shown = {job.order_number: job.find_on(page, began_at) for job in self.queues.orders(ucc)} if page.dead else {}
+        dead = [number for number, result in shown.items() if number in page.dead and isinstance(result.finding, Row)]
+        for job in self.queues.take_out(ucc, dead) if dead else ():
+            self._put(job, self._machine.see(job, shown[job.order_number], self._clock()) or Send())
         for job in self._held(ucc, looking):
-            self._machine.glimpse(job, job.find_on(page, began_at))
-
-    def _dead_of(self, ucc: str, page: BookPage, began_at: float) -> list[str]:
-        """Name the waiting orders that a page shows dead, by a row of their own day."""
-        dead = [job for job in self.queues.orders(ucc) if job.order_number in page.dead]
-        return [job.order_number for job in dead if isinstance(job.find_on(page, began_at).finding, Row)]
+            self._machine.glimpse(job, shown.get(job.order_number) or job.find_on(page, began_at))
 
     def _row_came(self, ucc: str, result: LookResult, looking: Sequence[Job]) -> None:
         """Let an order know what a late read of it shows, wherever it is by now."""

@@ -5,7 +5,7 @@ from typing import Final
 
 from neo_cancel.order import Variety
 from worker.kotak.codes import Action, Codes
-from worker.kotak.replies import Failure, NotSent, Reply
+from worker.kotak.replies import NoReply, NotSent, Reply
 
 __all__ = ["NO_SESSION", "Verdict", "judge"]
 
@@ -32,23 +32,19 @@ class Verdict:
     http_status: int | None = field(default=None, compare=False)
 
 
-_UNREACHABLE: Final = "the broker cannot be reached"
-
 NO_SESSION: Final = Verdict(Action.BLOCKED, text="no session is configured for this account", has_left=False)
 """No attempt could be made: the account has no session here."""
 
 
-def judge(answer: Reply | Failure | NotSent, *, codes: Codes, variety: str, order_number: str) -> Verdict:
+def judge(answer: Reply | NoReply | NotSent, *, codes: Codes, variety: str, order_number: str) -> Verdict:
     """Judge one attempt to cancel an order of a variety, by the broker's codes.
 
     A bracket or cover exit is not a plain cancel: where a regular order is simply sent again, it is looked at first unless
     it is certain that nothing happened.
     """
     if isinstance(answer, NotSent):
-        return Verdict(Action.RETRY, text=f"{_UNREACHABLE}: {answer.why}", has_left=False)
-    if isinstance(answer, Failure):
-        if answer is Failure.NOT_SENT:
-            return Verdict(Action.RETRY, text=_UNREACHABLE, has_left=False)
+        return Verdict(Action.RETRY, text=f"the broker cannot be reached: {answer.why}", has_left=False)
+    if isinstance(answer, NoReply):
         return Verdict(Action.LOOK, text="no reply", may_have_acted=True)
     if _is_of_another_order(answer, order_number):
         text = f"the reply is about order {answer.order_number}"
