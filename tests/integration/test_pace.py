@@ -4,16 +4,16 @@ import asyncio
 
 import redis.asyncio
 
-from worker.ledger.keys import risk_waits_key, slow_key
-from worker.ledger.steps import pace_call, slow_call
+from worker.ledger.keys import pace_key
+from worker.ledger.steps import Wanted, pace_call, slow_call
 
 UCC = "AB123"
 
 
 async def take(client, wanted, rate, lane):
-    call = pace_call(UCC, wanted=wanted, rate=rate, is_risk=lane == "risk")
-    granted, wait_us = await client.execute_command(*call.command)
-    return granted, wait_us / 1e6
+    call = pace_call([Wanted(UCC, wanted, rate, lane == "risk")], ahead_us=0, now_us=0)
+    _, (wait_us, *times) = await client.execute_command(*call.command)
+    return len(times), int(wait_us) / 1e6
 
 
 async def server_now(client):
@@ -23,7 +23,7 @@ async def server_now(client):
 
 async def connected(redis_url):
     client = redis.asyncio.Redis.from_url(redis_url)
-    for call in (pace_call(UCC, wanted=1, rate=1, is_risk=True), slow_call(UCC)):
+    for call in (pace_call([], ahead_us=0, now_us=0), slow_call(UCC)):
         await client.script_load(call.script.text)
     return client
 
@@ -58,7 +58,6 @@ async def test_a_waiting_risk_order_keeps_routine_orders_away(redis_url):
         pass
     granted, _ = await take(client, 1, 8, "routine")
     assert 0 == granted
-    assert 1 == await client.exists(risk_waits_key(UCC))
     await client.aclose()
 
 
@@ -77,7 +76,7 @@ async def test_a_complaint_halves_the_rate_once_for_one_burst_and_it_recovers(re
     assert 50 == await client.execute_command(*slow)
     assert 50 <= await client.execute_command(*slow) <= 55
     assert 4 == (await take(client, 8, 8, "risk"))[0]
-    assert 0 < await client.ttl(slow_key(UCC)) <= 60
+    assert 0 < await client.ttl(pace_key(UCC)) <= 60
     await client.aclose()
 
 
@@ -89,3 +88,21 @@ async def test_a_rate_below_one_a_second_is_kept_too(redis_url):
     await client.aclose()
     assert (1, 0) == (granted, denied)
     assert 1.5 < wait <= 2.1
+
+
+async def test_a_pause_that_the_broker_asked_for_holds_for_every_process(redis_url):
+    """What one process heard keeps the others from sending, and ends by itself."""
+    client = await connected(redis_url)
+    await client.execute_command(*slow_call(UCC, pause_us=700_000).command)
+    granted, wait = await take(client, 3, 8, "risk")
+    assert (0, True) == (granted, 0.5 < wait <= 0.7)
+    await asyncio.sleep(wait + 0.01)
+    assert 0 < (await take(client, 3, 8, "risk"))[0]
+    await client.aclose()
+
+
+async def test_what_is_kept_of_an_account_goes_when_it_does_not_matter_any_more(redis_url):
+    client = await connected(redis_url)
+    await take(client, 1, 8, "routine")
+    assert 0 < await client.pttl(pace_key(UCC)) <= 2_300
+    await client.aclose()

@@ -9,7 +9,7 @@ from itertools import pairwise
 import pytest
 import redis
 
-from worker.ledger.steps import pace_call, slow_call
+from worker.ledger.steps import Wanted, pace_call, slow_call
 
 UCC = "AB123"
 FIRST_US = 1_760_000_000_000_000
@@ -25,14 +25,17 @@ class Account:
             client.register_script(
                 CLOCK.sub("local function now_us() return tonumber(ARGV[#ARGV]) end", call.script.text)
             )
-            for call in (pace_call(UCC, wanted=1, rate=1, is_risk=True), slow_call(UCC))
+            for call in (pace_call([], ahead_us=0, now_us=0), slow_call(UCC))
         )
 
-    def ask(self, wanted, rate, lane):
-        call = pace_call(UCC, wanted=wanted, rate=rate, is_risk=lane == "risk")
-        granted, wait_us = self._pace(call.keys, [*call.arguments, self.at])
-        self.sent += [self.at] * granted
-        return granted, wait_us
+    def ask(self, wanted, rate, lane, *, ahead_us=0, known_us=0):
+        """Answer when it may send, and how long to wait before it is worth asking again, in us."""
+        call = pace_call([Wanted(UCC, wanted, rate, lane == "risk")], ahead_us=ahead_us, now_us=known_us)
+        server_us, (wait_us, *times) = self._pace(call.keys, [*call.arguments, self.at])
+        assert self.at == int(server_us)
+        times = [int(at) for at in times]
+        self.sent += times
+        return times, int(wait_us)
 
     def complain(self):
         call = slow_call(UCC)

@@ -25,7 +25,7 @@ __all__ = ["MOST_SENDS", "RATE", "Findings", "Judge"]
 RATE: Final = 8.0
 MOST_SENDS: Final = 12
 MOST_WATCH_SENDS: Final = 1
-MOST_SENDS_A_LOSS: Final = 4
+MOST_SENDS_A_LOSS: Final = MOST_SENDS
 """A process that dies takes along how often an order was answered."""
 _BLOCKED_SECONDS: Final = 10.0
 _SETTLING_SECONDS: Final = 40.0

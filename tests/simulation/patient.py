@@ -131,10 +131,10 @@ class PatientWorker:
     async def _send(self, case: Case) -> None:
         order, rate = case.claim.order, self._process.rate
         asked_at = self._now
-        granted, wait = await rate.take(order.ucc, 1, is_risk=order.plan.is_risk)
+        wait = await rate.take_one(order.ucc, is_risk=order.plan.is_risk)
         token = self._process.token(order.ucc)
-        if not granted or token is None:
-            await asyncio.sleep(max(0.05, wait) if granted else wait)
+        if wait or token is None:
+            await asyncio.sleep(wait or 0.05)
             return
         if self._now - asked_at > _STALE or case.dead is not None or not self._process.is_entitled():
             return
@@ -152,7 +152,7 @@ class PatientWorker:
             case.is_blocked |= meaning is Meaning.BLOCKED
             self._waits_until[ucc] = now + 1.0
             if meaning is Meaning.TOO_FAST:
-                await self._process.rate.slow_down(ucc)
+                await self._process.rate.slow_down(ucc, 0.0)
             return
         case.last, case.replied_at, case.is_blocked = meaning, now, False
         case.unsure |= meaning in _UNSURE

@@ -122,7 +122,9 @@ def _wrong_canceller(witness: Witness, true: str) -> str | None:
     if not witness.may_have_sent:
         return "cancelled, but no cancel of ours can have acted"
     ended_at = witness.order.ended_at
-    was_before = ended_at is not None and ended_at < witness.sent_since - _TIME_SLACK
+    # Some brokers give times in whole seconds: one that is whole may be up to a second older than the change.
+    slack = _TIME_SLACK + (1.0 if ended_at is not None and ended_at.is_integer() else 0.0)
+    was_before = ended_at is not None and ended_at < witness.sent_since - slack
     return (
         "cancelled, but it changed before our first cancel"
         if was_before and is_clock_right and witness.is_time_shown

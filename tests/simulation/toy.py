@@ -39,7 +39,7 @@ class Toy:
 
     async def turn(self, claim: Claim) -> None:
         """Wait until the account may send."""
-        while not (await self.process.rate.take(claim.order.ucc, 1, is_risk=True))[0]:
+        while await self.process.rate.take_one(claim.order.ucc, is_risk=True):
             await asyncio.sleep(0.05)
 
     async def send(self, claim: Claim, variety: str = "regular") -> Answer:

@@ -14,7 +14,7 @@ from tests.simulation.wire import Meaning
 from worker.kotak.client import CANCEL_PATHS, MaybeSentError, NotSentError
 from worker.kotak.gateway import Gateway
 from worker.kotak.order_book import BookPage, read_page
-from worker.kotak.replies import NoSessionError, Reply, parse_reply
+from worker.kotak.replies import NoSessionError, Reply, TooLateError, parse_reply
 from worker.kotak.session import Session
 from worker.ledger.read_budget import SharedReadBudget
 from worker.observe import events
@@ -131,8 +131,17 @@ class _Client:
         self._process = process
 
     async def cancel(
-        self, session: Session, *, order_number: str, variety: str, amo: bool, trading_symbol: str | None
+        self,
+        session: Session,
+        *,
+        order_number: str,
+        variety: str,
+        amo: bool,
+        trading_symbol: str | None,
+        is_fresh: Callable[[], bool],
     ) -> Reply:
+        if not is_fresh():
+            raise TooLateError
         request = Request(CANCEL_PATHS[variety], order_number, amo, trading_symbol, session.auth)
         answer = await self._process.cancel(session.base_url, request)
         if answer.meaning is Meaning.NOT_SENT:

@@ -71,6 +71,9 @@ class ScriptedLedger:
     def now(self) -> float:
         return 1.0
 
+    def known_time(self) -> float:
+        return 1.0
+
     def scripts(self) -> list[str]:
         return [call.script.name for call in self.calls]
 

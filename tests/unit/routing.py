@@ -44,7 +44,7 @@ class Broker:
         if NUMBER in self.rows and self.rows[NUMBER].state in (OrderState.WORKING, OrderState.WORKING_AMO):
             self.rows[NUMBER] = replace(self.rows[NUMBER], state=state, changed_at=time.time())
 
-    async def cancel(self, job):
+    async def cancel(self, job, *, is_fresh):
         self.sent.append((job.variety, job.amo, job.trading_symbol))
         answer = self.answers.pop(0) if self.answers else OK
         does_it = answer is OK
@@ -82,10 +82,7 @@ class Unpaced:
     def is_limited(self, ucc):
         return False
 
-    async def take(self, ucc, wanted, *, is_risk):
-        return wanted, 0.0
-
-    async def slow_down(self, ucc):
+    async def slow_down(self, ucc, pause_seconds):
         self.slowed.append(ucc)
 
     async def acquire(self, ucc):

@@ -8,6 +8,7 @@ import httpx
 import pytest
 import trustme
 
+from worker.kotak.replies import TooLateError
 from worker.kotak.transport import BrokerTransport, prepare
 
 LIMITS = {"connect": 2.0, "read": 0.5}
@@ -45,10 +46,11 @@ async def talking_to(broker, *, certificates=None, scheme="http", trust=None):
     transport = BrokerTransport(ssl_context=trust)
     url = f"{scheme}://localhost:{server.sockets[0].getsockname()[1]}/quick/order/cancel"
 
-    async def send(method="POST"):
-        request = httpx.Request(method, url, headers=[("Sid", "s")], extensions={"timeout": LIMITS})
+    async def send(method="POST", **extensions):
+        about = {"timeout": LIMITS} | extensions
+        request = httpx.Request(method, url, headers=[("Sid", "s")], extensions=about)
         if method == "POST":
-            request = httpx.Request(method, url, content=b"jData=1", extensions={"timeout": LIMITS})
+            request = httpx.Request(method, url, content=b"jData=1", extensions=about)
         return await transport.handle_async_request(request)
 
     try:
@@ -95,6 +97,16 @@ async def test_a_connection_is_used_again():
     async with talking_to(broker) as send:
         assert [200, 204, 502, 200] == [(await send()).status_code for _ in range(4)]
     assert (1, 4) == (broker.connections, len(broker.requests))
+
+
+async def test_a_request_whose_time_is_over_when_the_connection_is_there_is_not_written():
+    """A handshake must not come between a turn and its send; the connection is there for the next one."""
+    broker, asked = Broker(whole()), []
+    async with talking_to(broker) as send:
+        with pytest.raises(TooLateError):
+            await send(is_fresh=lambda: asked.append(broker.connections))
+        assert 200 == (await send(is_fresh=lambda: True)).status_code
+    assert ([1], 1, 1) == (asked, broker.connections, len(broker.requests))
 
 
 @pytest.mark.parametrize(

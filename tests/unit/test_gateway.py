@@ -73,7 +73,7 @@ def gateway(*answers, sessions=None):
 async def test_a_cancel_goes_out_as_the_job_says():
     """The endpoint of its variety, with the session's tokens."""
     gate, broker, _ = gateway(OK)
-    reply = await gate.cancel(Job())
+    reply = await gate.cancel(Job(), is_fresh=lambda: True)
     (request,) = broker.requests
     assert (True, "/quick/order/bo/exit", "old") == (reply.ok, request.url.path, request.headers["Auth"])
     assert b"TCS-EQ" in request.content
@@ -91,21 +91,21 @@ async def test_a_cancel_goes_out_as_the_job_says():
 async def test_a_missing_reply_is_a_value(error, expected):
     """Whether the broker may have acted is all that counts."""
     gate, _, _ = gateway(error)
-    assert expected == await gate.cancel(Job())
+    assert expected == await gate.cancel(Job(), is_fresh=lambda: True)
 
 
 async def test_a_job_without_a_session_is_not_sent():
     """The caller learns it as an exception: the order waits."""
     gate, broker, _ = gateway(OK, sessions=Sessions(None))
     with pytest.raises(NoSessionError):
-        await gate.cancel(Job())
+        await gate.cancel(Job(), is_fresh=lambda: True)
     assert [] == broker.requests
 
 
 async def test_the_session_of_the_last_answer_is_the_one_that_is_replaced():
     """Not a newer one, which other orders may use already."""
     gate, _, sessions = gateway(GONE)
-    await gate.cancel(Job())
+    await gate.cancel(Job(), is_fresh=lambda: True)
     assert await gate.renew("AB123") is True
     assert [("AB123", OLD)] == sessions.refused
 
@@ -115,14 +115,14 @@ async def test_a_session_that_never_answered_is_not_replaced(answer):
     """There is no sign that it is bad."""
     gate, _, sessions = gateway(answer)
     if answer is not None:
-        await gate.cancel(Job())
+        await gate.cancel(Job(), is_fresh=lambda: True)
     assert (False, []) == (await gate.renew("AB123"), sessions.refused)
 
 
 async def test_renewing_fails_while_there_is_no_other_session():
     """A login job has yet to write one."""
     gate, _, _ = gateway(GONE, sessions=Sessions(other=None))
-    await gate.cancel(Job())
+    await gate.cancel(Job(), is_fresh=lambda: True)
     assert await gate.renew("AB123") is False
 
 
@@ -172,7 +172,7 @@ async def test_what_a_person_must_mend_is_published_once_for_all_accounts():
     events = []
     gate = Gateway(KotakClient(Broker(error), Timeouts()), Sessions(), events.append)
     for ucc in ("AB123", "CD456", "AB123"):
-        assert isinstance(await gate.cancel(Job(ucc)), NotSent)
+        assert isinstance(await gate.cancel(Job(ucc), is_fresh=lambda: True), NotSent)
     text = "the name old.test was not found: Name or service not known"
     assert [("AB123", text)] == [(event.ucc, event.text) for event in events]
 
@@ -180,5 +180,5 @@ async def test_what_a_person_must_mend_is_published_once_for_all_accounts():
 async def test_what_may_pass_by_itself_is_published_by_the_attempt_alone():
     events = []
     gate = Gateway(KotakClient(Broker(httpx.ConnectTimeout("slow")), Timeouts()), Sessions(), events.append)
-    await gate.cancel(Job())
+    await gate.cancel(Job(), is_fresh=lambda: True)
     assert [] == events

@@ -18,8 +18,6 @@ NAMES = {
     "nc:backlog:LANE:UCC": keys.backlog_key("LANE", "UCC"),
     "nc:front:LANE": keys.front_key("LANE"),
     "nc:pace:UCC": keys.pace_key("UCC"),
-    "nc:pace:UCC:risk": keys.risk_waits_key("UCC"),
-    "nc:pace:UCC:slow": keys.slow_key("UCC"),
 }
 
 

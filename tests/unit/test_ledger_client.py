@@ -7,7 +7,7 @@ from redis.exceptions import NoScriptError, OutOfMemoryError, ResponseError
 from worker.ledger.client import LedgerClient
 from worker.ledger.keys import COUNTERS, DEAD_LETTERS
 from worker.ledger.server import Server
-from worker.ledger.steps import pace_call, slow_call
+from worker.ledger.steps import Wanted, pace_call, slow_call
 from worker.ledger.uptime import uptime
 from worker.observe.events import LedgerAway
 
@@ -42,13 +42,15 @@ async def test_a_script_that_the_server_does_not_know_is_loaded(ledger, redis):
 
 
 async def test_many_scripts_are_loaded_and_answered_in_order(ledger):
-    calls = [slow_call("AB123"), pace_call("AB124", wanted=2, rate=8, is_risk=True), slow_call("AB125")]
-    assert [50, [2, 0], 50] == await ledger.call_all(calls)
+    two = [Wanted("AB124", 2, 8, is_risk=True)]
+    calls = [slow_call("AB123"), pace_call(two, ahead_us=0, now_us=0), slow_call("AB125")]
+    first, (_, (wait_us, *times)), last = await ledger.call_all(calls)
+    assert (50, 0, 2, 50) == (first, int(wait_us), len(times), last)
     assert 50 == (await ledger.call_all([slow_call("AB126")]))[0]
 
 
 async def test_an_error_of_one_of_many_scripts_is_raised(ledger, redis):
-    await redis.set("nc:pace:AB123:slow", "no hash")
+    await redis.rpush("nc:pace:AB123", "no string")
     with pytest.raises(ResponseError):
         await ledger.call_all([slow_call("AB124"), slow_call("AB123")])
 

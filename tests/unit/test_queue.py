@@ -7,6 +7,7 @@ from neo_cancel.record import Header
 from worker.kotak.codes import Action
 from worker.orders.account_queue import QueuePolicy
 from worker.orders.job import Job
+from worker.orders.ports import Turns
 from worker.orders.queue import AccountQueues
 from worker.orders.verdict import Verdict
 
@@ -22,16 +23,20 @@ class Gate:
     def is_limited(self, ucc):
         return self.limited
 
-    async def take(self, ucc, wanted, *, is_risk):
+    async def take(self, requests, *, ahead_seconds):
+        return [await self._take(one) for one in requests]
+
+    async def _take(self, request):
         self.asked += 1
+        now = time.time()
+        granted = min(request.wanted, self.allowed)
+        self.allowed -= granted
         if self.slow_seconds:
             await asyncio.sleep(self.slow_seconds)
             self.slow_seconds = 0.0
-        granted = min(wanted, self.allowed) if self.limited else wanted
-        self.allowed -= granted if self.limited else 0
-        return granted, self.wait_seconds
+        return Turns((now,) * granted, now + self.wait_seconds)
 
-    async def slow_down(self, ucc):
+    async def slow_down(self, ucc, pause_seconds):
         raise AssertionError("not asked for here")
 
 
@@ -50,6 +55,7 @@ class Desk:
     """Account queues, and what they say of each order: True for a turn, False for a deadline."""
 
     def __init__(self, gate, *, is_entitled=lambda: True, **policy):
+        self.events = []
         self.queues = AccountQueues(
             gate,
             QueuePolicy(**policy),
@@ -57,6 +63,7 @@ class Desk:
             is_entitled=is_entitled,
             on_turn=self._on_turn,
             on_deadline=lambda one: self._say(one, turn=False),
+            publish=self.events.append,
         )
         self.heard = {}
         self.order = []

@@ -8,7 +8,7 @@ import pytest
 from neo_cancel.record import Status
 from tests.unit.routing import LOST, OK, OTHER, Broker, Desk, job, no, result
 from worker.kotak.order_book import OrderState
-from worker.kotak.replies import NotSent, Reply
+from worker.kotak.replies import NotSent, Reply, TooLateError
 from worker.orders.account_evidence import ReadingPolicy
 
 # ---------------------------------------------------------------------- to the truth
@@ -61,9 +61,9 @@ async def test_an_exit_is_read_before_it_is_sent_again(first, variety):
     seen = []
     cancel = world.cancel
 
-    async def watched(wanted):
+    async def watched(wanted, **how):
         seen.append(len(world.reads))
-        return await cancel(wanted)
+        return await cancel(wanted, **how)
 
     world.cancel = watched
     assert (Status.CANCELLED, True, 2) == result(await Desk(world).run(job(variety=variety)))
@@ -134,6 +134,11 @@ async def test_a_book_that_showed_the_order_alive_outweighs_an_ok():
 # ---------------------------------------------------------------------- deadlines
 
 
+async def test_an_order_whose_turn_is_over_before_a_connection_is_there_has_another_one():
+    """Nothing was sent by then, and it counts as nothing."""
+    assert (Status.CANCELLED, True, 1) == result(await Desk(Broker(TooLateError(), TooLateError(), OK)).run(job()))
+
+
 async def test_an_order_that_comes_too_late_is_not_sent():
     """Checked at pick-up."""
     world = Broker()
@@ -164,7 +169,7 @@ async def test_a_patient_wait_ends_at_the_deadline():
     """An account that sends on and on would keep an acknowledged order waiting for others; then there is one last look."""
     world = Broker(OK)
     cancel = world.cancel
-    world.cancel = lambda wanted: asyncio.Event().wait() if wanted.order_number == OTHER else cancel(wanted)
+    world.cancel = lambda one, **how: asyncio.Event().wait() if one.order_number == OTHER else cancel(one, **how)
     desk = Desk(world, reading=ReadingPolicy(gather=0.001, soon=60))
     desk.begin(job(number=OTHER))  # and never answered
     assert (Status.CANCELLED, True, 1) == result(await desk.run(job(deadline=0.4)))

@@ -121,9 +121,9 @@ async def test_stopping_waits_for_the_call_in_flight_alone():
         await asyncio.sleep(0.001)
     cancel = world.cancel
 
-    async def slow(wanted):
+    async def slow(wanted, **how):
         await answer.wait()
-        return await cancel(wanted)
+        return await cancel(wanted, **how)
 
     world.cancel = slow
     desk.begin(sending)
@@ -146,7 +146,7 @@ async def test_stopping_does_not_wait_for_ever():
     """A call that is still in flight when time is up is let go: whoever takes the order next looks first."""
     world = Broker(OK)
     desk = Desk(world)
-    world.cancel = lambda _: asyncio.Event().wait()
+    world.cancel = lambda *_, **__: asyncio.Event().wait()
     stuck = job()
     desk.begin(stuck)
     await asyncio.sleep(0.01)
@@ -158,7 +158,7 @@ async def test_an_internal_error_ends_one_order_and_no_other():
     """Whatever goes wrong with one order must not lose it: unknown, watched, and told to somebody."""
     world = Broker()
     desk = Desk(world)
-    world.cancel = lambda _: 1 / 0
+    world.cancel = lambda *_, **__: 1 / 0
     done = await desk.run(job())
     assert (Status.UNKNOWN, "internal error: ZeroDivisionError") == (done.status, done.document["text"])
     assert "internal error" in desk.book.errors()

@@ -79,9 +79,18 @@ class KotakClient:
         await self._transport.aclose()
 
     async def cancel(
-        self, session: Session, *, order_number: str, variety: str, amo: bool, trading_symbol: str | None
+        self,
+        session: Session,
+        *,
+        order_number: str,
+        variety: str,
+        amo: bool,
+        trading_symbol: str | None,
+        is_fresh: Callable[[], bool] = lambda: True,
     ) -> Reply:
         """Ask once that an order be cancelled. Raises NotSentError or MaybeSentError where no reply came.
+
+        `is_fresh` is asked when a connection is there; where it says no, TooLateError is raised and nothing was sent.
 
         `ts` is sent for after-market orders only, where it is mandatory (specification, section 6).
         """
@@ -93,6 +102,7 @@ class KotakClient:
             body = b"jData=%7B%22on%22%3A%22" + order_number.encode() + b"%22%2C%22am%22%3A%22NO%22%7D"
         url, headers, extensions = self._ready(session, "POST", CANCEL_PATHS[variety], self._extensions)
         request = httpx.Request("POST", url, headers=headers, stream=httpx.ByteStream(body), extensions=extensions)
+        request.extensions["is_fresh"] = is_fresh
         status, answered, content = await self._exchange(request, self._timeouts.total)
         return parse_reply(status, answered, content, now=self._clock())
 

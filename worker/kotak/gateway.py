@@ -1,5 +1,6 @@
 """The broker as the rest of the worker sees it: an account's calls, with its session kept inside."""
 
+from collections.abc import Callable
 from typing import Protocol
 
 from worker.kotak.client import KotakClient, MaybeSentError, NotSentError, TransportError
@@ -55,8 +56,11 @@ class Gateway:
         """Close every connection."""
         await self._client.aclose()
 
-    async def cancel(self, job: CancelJob) -> Reply | NoReply | NotSent:
-        """Send the job's cancel once, by the endpoint of its variety. Raises NoSessionError where the account has none."""
+    async def cancel(self, job: CancelJob, *, is_fresh: Callable[[], bool]) -> Reply | NoReply | NotSent:
+        """Send the job's cancel once, by the endpoint of its variety.
+
+        Raises NoSessionError where the account has none, and TooLateError where `is_fresh` says no once a connection is there.
+        """
         session = await self._sessions.current(job.ucc)
         try:
             reply = await self._client.cancel(
@@ -65,6 +69,7 @@ class Gateway:
                 variety=job.variety,
                 amo=job.amo,
                 trading_symbol=job.trading_symbol,
+                is_fresh=is_fresh,
             )
         except NotSentError as error:
             self._tell(job.ucc, error)

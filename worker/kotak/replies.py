@@ -7,7 +7,7 @@ from typing import Any, Final, cast
 
 import orjson
 
-__all__ = ["MAX_TEXT", "NoReply", "NoSessionError", "NotSent", "Reply", "parse_reply"]
+__all__ = ["MAX_TEXT", "NoReply", "NoSessionError", "NotSent", "Reply", "TooLateError", "parse_reply"]
 
 MAX_TEXT: Final = 300
 MAX_RETRY_AFTER_SECONDS: Final = 300.0
@@ -36,6 +36,10 @@ class Reply:
 
 class NoSessionError(Exception):
     """No call can be made: there is no session for an account."""
+
+
+class TooLateError(Exception):
+    """The call's turn was over before a connection was there. Nothing was sent."""
 
 
 @dataclass(frozen=True, slots=True)

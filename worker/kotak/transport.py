@@ -3,13 +3,14 @@
 import asyncio
 import ssl
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final, cast
 
 import httpx
 
 from worker.kotak.connection import Connection
+from worker.kotak.replies import TooLateError
 
 __all__ = ["BrokerTransport", "Prepared", "prepare"]
 
@@ -52,6 +53,9 @@ class BrokerTransport(httpx.AsyncBaseTransport):
     in flight, evidence the reads, each in its own order), no retry, no redirect, no cookie, no proxy, and no header beside
     those of the request, Host and Content-Length.
 
+    `request.extensions["is_fresh"]`, where there is one, is asked when a connection is there, right before the request is
+    written: if it says no, TooLateError is raised and the connection is kept for the next call.
+
     `ssl_context` None trusts the public authorities. Use it from one event loop. A caller that sends many alike passes
     `prepare`'s answer in `request.extensions["prepared"]`. Of the time-outs in `request.extensions` connect and read count,
     the latter between two arrivals; None is no limit.
@@ -72,6 +76,10 @@ class BrokerTransport(httpx.AsyncBaseTransport):
         body = b"".join(cast("httpx.ByteStream", request.stream))
         length = b"Content-Length: %d\r\n\r\n" % len(body) if body or request.method == "POST" else b"\r\n"
         connection = self._kept(ready) or await self._connect(ready, timeouts.get("connect"))
+        is_fresh: Callable[[], bool] | None = request.extensions.get("is_fresh")
+        if is_fresh is not None and not is_fresh():
+            self._put_back(ready, connection)
+            raise TooLateError
         try:
             status, headers, content = await connection.exchange(ready.head + length + body, timeouts.get("read"))
         finally:

@@ -53,7 +53,11 @@ class LedgerClient:
         """Seconds since the epoch by the server's clock, which all workers and records share."""
         return uptime() + self._offset
 
-    def learn_time(self, server_ms: int, *, asked_at: float) -> None:
+    def known_time(self) -> float:
+        """Answer like `now`, and 0 while no server has told its time."""
+        return self.now() if self._has_learned else 0.0
+
+    def learn_time(self, server_ms: float, *, asked_at: float) -> None:
         """Set the clock by a time that the server has just answered; `asked_at`: when it was asked, by uptime.
 
         An answer that was long under way, or that a busy loop read late, says only between which two times the server's clock

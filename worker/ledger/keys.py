@@ -70,8 +70,6 @@ __all__ = [
     "pace_key",
     "place_of_backlog",
     "queued_key",
-    "risk_waits_key",
-    "slow_key",
     "taken_key",
     "urgent_key",
 ]
@@ -122,15 +120,5 @@ def next_read_key(ucc: str) -> str:
 
 
 def pace_key(ucc: str) -> str:
-    """Name when an account sent lately."""
+    """Name what an account sent lately, and what holds it back."""
     return f"nc:pace:{ucc}"
-
-
-def risk_waits_key(ucc: str) -> str:
-    """Name that a risk cancel of an account waits for its turn."""
-    return f"nc:pace:{ucc}:risk"
-
-
-def slow_key(ucc: str) -> str:
-    """Name how much an account is slowed down."""
-    return f"nc:pace:{ucc}:slow"

@@ -26,8 +26,6 @@ from worker.ledger.keys import (
     order_key,
     pace_key,
     queued_key,
-    risk_waits_key,
-    slow_key,
     taken_key,
     urgent_key,
 )
@@ -36,6 +34,7 @@ __all__ = [
     "NOTHING",
     "Entry",
     "PutBack",
+    "Wanted",
     "claim_call",
     "dead_call",
     "draw_call",
@@ -153,11 +152,21 @@ def requeue_call(
     )
 
 
-def pace_call(ucc: str, *, wanted: int, rate: float, is_risk: bool) -> ScriptCall:
-    """Ask for sends of an account, all processes together."""
-    return _call(
-        "pace", [pace_key(ucc), risk_waits_key(ucc), slow_key(ucc)], [wanted, rate, "risk" if is_risk else "routine"]
-    )
+class Wanted(NamedTuple):
+    """Sends that an account wants: how many, its rate in sends per second, and whether a risk order is first."""
+
+    ucc: str
+    sends: int
+    rate: float
+    is_risk: bool
+
+
+def pace_call(accounts: Sequence[Wanted], *, ahead_us: int, now_us: int) -> ScriptCall:
+    """Ask for sends of some accounts, all processes together. `now_us`: the server's clock as far as it is known, 0 if not."""
+    arguments: list[Any] = [ahead_us, now_us]
+    for one in accounts:
+        arguments += (one.sends, one.rate, "risk" if one.is_risk else "routine")
+    return _call("pace", [pace_key(one.ucc) for one in accounts], arguments)
 
 
 def read_call(ucc: str, *, reads_per_second: float) -> ScriptCall:
@@ -165,6 +174,6 @@ def read_call(ucc: str, *, reads_per_second: float) -> ScriptCall:
     return _call("read", [next_read_key(ucc)], [reads_per_second])
 
 
-def slow_call(ucc: str) -> ScriptCall:
-    """Slow an account down: the broker complained."""
-    return _call("slow", [slow_key(ucc)], [])
+def slow_call(ucc: str, *, pause_us: int = 0) -> ScriptCall:
+    """Slow an account down, and let it send nothing for so long: the broker complained."""
+    return _call("slow", [pace_key(ucc)], [pause_us])

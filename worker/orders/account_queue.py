@@ -8,8 +8,9 @@ from typing import Final
 from worker.orders.account_stop import AccountStop
 from worker.orders.deadline import DeadlineTimer
 from worker.orders.job import Job
+from worker.orders.pacer import Pacer
 from worker.orders.places import Places
-from worker.orders.ports import RateLimiter
+from worker.orders.ports import RateLimiter, TurnRequest, Turns
 from worker.orders.verdict import Verdict
 from worker.orders.waiting import RISK, WaitingOrders
 
@@ -36,6 +37,7 @@ class SharedQueueing:
     """What all account queues of a process have in common."""
 
     rate_limiter: RateLimiter
+    pacer: Pacer
     policy: QueuePolicy
     clock: Callable[[], float]
     is_entitled: Callable[[], bool]
@@ -45,16 +47,18 @@ class SharedQueueing:
 
 
 class AccountQueue:
-    """One account. `asked_for`: the urgency for which the rate limiter answered "not yet", while that is waited for."""
+    """One account. It is an Asker: the pacer asks for its turns.
+
+    `asked_for`: the urgency for which the pacer was told to ask, None while it need not. `reserved`: turns that were granted for
+    a time that has not come.
+    """
 
     def __init__(self, ucc: str, shared: SharedQueueing) -> None:
         self._ucc, self._shared = ucc, shared
         self._orders = WaitingOrders()
         self.stop = AccountStop(shared.policy.blocked_seconds)
         self._timer = DeadlineTimer(self._look_at_clock)
-        self._in_flight = 0
-        self._wake = asyncio.Event()
-        self._turns: asyncio.Task[None] | None = None
+        self._in_flight = self._reserved = 0
         self._asked_for: int | None = None
 
     @property
@@ -79,7 +83,9 @@ class AccountQueue:
     @property
     def is_free(self) -> bool:
         """See AccountQueues."""
-        return not self._orders and not self._shared.places.are_contended and self._may_send_unasked()
+        if self._orders or self._shared.places.are_contended or self._in_flight >= self._shared.policy.at_once:
+            return False
+        return not (self._shared.rate_limiter.is_limited(self._ucc) or self._stopped_seconds())
 
     def enqueue(self, job: Job, not_before: float) -> None:
         """See AccountQueues."""
@@ -92,22 +98,19 @@ class AccountQueue:
         else:
             self._orders.push(job)
             self._set_timer(job.waits_until)
-            self._start_turns(is_risk=job.is_risk)
+            self._give_turns()
 
     def release(self, job: Job) -> None:
         """See AccountQueues; the order must be in flight."""
         job.is_in_flight = False
         self._in_flight -= 1
         self._shared.places.give_back()
-        if self._orders and not self._shared.places.are_contended and self._may_send_unasked():
-            self._give_turn(self._orders.pop(), asyncio.get_running_loop().time())
-        elif self._asked_for is None:
-            self._wake.set()
+        self._give_turns()
 
     def escalate(self, job: Job) -> None:
         """See AccountQueues."""
         if self._orders.escalate(job):
-            self._wake.set()
+            self._give_turns()
 
     def block(self, verdict: Verdict) -> None:
         """See AccountQueues."""
@@ -123,21 +126,88 @@ class AccountQueue:
         """See AccountQueues."""
         self.withdraw()
         self._timer.cancel()
-        if self._turns is not None:
-            self._turns.cancel()
 
-    def _start_turns(self, *, is_risk: bool) -> None:
-        if self._turns is None or self._turns.done():
-            self._turns = asyncio.create_task(self._give_turns())
-        # A wait until the next send is allowed is cut short by nothing less than a more urgent order.
-        elif self._asked_for is None or (is_risk and self._asked_for != RISK):
-            self._wake.set()
+    # ------------------------------------------------------------------ turns
+
+    def _give_turns(self) -> None:
+        """Give turns as far as nothing stands in the way, and have what does look here again when it is gone."""
+        while self._orders and self._in_flight < self._shared.policy.at_once:
+            if seconds := self._stopped_seconds():
+                self._timer.set(asyncio.get_running_loop().time() + seconds)
+                return
+            if self._shared.places.free <= 0:
+                self._shared.places.wait(self._use_place, self._orders.first_urgency)
+                return
+            if self._shared.rate_limiter.is_limited(self._ucc):
+                if self._wanted > 0:
+                    self._ask()
+                return
+            self._give_turn(self._orders.pop(), asyncio.get_running_loop().time())
 
     def _give_turn(self, job: Job, granted_at: float) -> None:
         self._in_flight += 1
         self._shared.places.take()
         job.is_in_flight = True
         self._shared.on_turn(job, granted_at)
+
+    def _use_place(self) -> bool:
+        """Take the place that is free now; say whether it was taken: an account with a rate asks first."""
+        before = self._in_flight
+        self._give_turns()
+        return self._in_flight > before
+
+    def _stopped_seconds(self) -> float:
+        """Say for how long nothing may be sent, whatever the rate is; without a lease, when to look again."""
+        return self.stop.paused_seconds or (0.0 if self._shared.is_entitled() else _ENTITLED_LOOK_SECONDS)
+
+    def _may_send(self) -> bool:
+        has_place = self._in_flight < self._shared.policy.at_once and self._shared.places.free > 0
+        return bool(self._orders) and has_place and not self._stopped_seconds()
+
+    # ------------------------------------------------------------------ turns that the rate limiter grants
+
+    @property
+    def _wanted(self) -> int:
+        """Count the turns that are worth asking for, beside those that are reserved."""
+        free = min(self._shared.policy.at_once - self._in_flight, self._shared.places.free)
+        wanted = min(free, self._orders.alike) - self._reserved
+        return max(wanted, 1) if self._orders.first_urgency == RISK else wanted
+
+    def _ask(self) -> None:
+        """Have turns asked for now. A wait until the next one is cut short by nothing less than a more urgent order."""
+        urgency = self._orders.first_urgency
+        if self._asked_for is None or urgency < self._asked_for:
+            self._asked_for = urgency
+            self._shared.pacer.want(self, asyncio.get_running_loop().time(), urgent=urgency == RISK)
+
+    def request(self) -> TurnRequest | None:
+        """See Asker."""
+        if not self._may_send() or self._wanted <= 0:
+            self._asked_for = None
+            self._give_turns()  # has what stands in the way look here again
+            return None
+        self._asked_for = self._orders.first_urgency
+        return TurnRequest(self._ucc, self._wanted, is_risk=self._asked_for == RISK)
+
+    def granted(self, turns: Turns) -> None:
+        """See Asker."""
+        loop = asyncio.get_running_loop()
+        offset = loop.time() - self._shared.clock()
+        for at in turns.at:
+            self._reserved += 1
+            loop.call_at(max(at + offset, loop.time()), self._use_turn, at + offset)
+        self._asked_for = None
+        if len(self._orders) > self._reserved:
+            self._asked_for = self._orders.first_urgency
+            self._shared.pacer.want(self, turns.again_at + offset, urgent=False)
+
+    def _use_turn(self, granted_at: float) -> None:
+        self._reserved -= 1
+        if self._may_send():
+            self._give_turn(self._orders.pop(), granted_at)
+        self._give_turns()
+
+    # ------------------------------------------------------------------ times
 
     def _look_at_clock(self) -> float:
         """Let go what a pause held back, end what is late; answer when to look again, by the loop's clock."""
@@ -146,6 +216,7 @@ class AccountQueue:
             self._shared.on_deadline(job)
         for job in self._orders.take_due(now):
             self.enqueue(job, 0.0)
+        self._give_turns()
         return self._loop_time_of(self._orders.next_time())
 
     def _set_timer(self, at: float) -> None:
@@ -153,59 +224,3 @@ class AccountQueue:
 
     def _loop_time_of(self, at: float) -> float:
         return asyncio.get_running_loop().time() + at - self._shared.clock()
-
-    def _may_send_unasked(self) -> bool:
-        """Tell whether nothing but a place in the process stands in the way: then a turn costs no task switch."""
-        if self._in_flight >= self._shared.policy.at_once or self._shared.rate_limiter.is_limited(self._ucc):
-            return False
-        return not self.stop.paused_seconds and self._shared.is_entitled()
-
-    async def _give_turns(self) -> None:
-        while self._orders:
-            if not self._shared.is_entitled():
-                await self._sleep(_ENTITLED_LOOK_SECONDS)
-            elif paused := self.stop.paused_seconds:
-                await self._sleep(paused)
-            elif self._in_flight >= self._shared.policy.at_once:
-                await self._sleep(None)
-            elif self._shared.places.free <= 0:
-                self._shared.places.wait(self._use_place, self._orders.first_urgency)
-                await self._sleep(None)
-            else:
-                await self._ask_for_turns()
-
-    async def _ask_for_turns(self) -> None:
-        urgency = self._orders.first_urgency
-        free = min(self._shared.policy.at_once - self._in_flight, self._shared.places.free)
-        wanted = min(free, self._orders.alike)
-        asked_at = asyncio.get_running_loop().time()
-        granted, wait_seconds = await self._shared.rate_limiter.take(self._ucc, wanted, is_risk=urgency == RISK)
-        for _ in range(granted if self._shared.is_entitled() else 0):
-            if self._orders:
-                self._give_turn(self._orders.pop(), asked_at)
-        if granted < wanted:
-            self._asked_for = urgency
-            await self._sleep(wait_seconds)
-            self._asked_for = None
-
-    def _use_place(self) -> bool:
-        """Take the place that is free now, or let the task that asks for turns take it; say whether it is wanted."""
-        if not self._orders or not self._may_send_unasked():
-            self._wake.set()
-            # What a pause or its own share keeps from sending leaves the place to another account.
-            return bool(self._orders) and not self.stop.paused_seconds and self._in_flight < self._shared.policy.at_once
-        self._give_turn(self._orders.pop(), asyncio.get_running_loop().time())
-        if self._orders:
-            self._shared.places.wait(self._use_place, self._orders.first_urgency)
-        else:
-            self._wake.set()
-        return True
-
-    async def _sleep(self, seconds: float | None) -> None:
-        """Sleep, but not through an arrival: it may be a risk order, which may have a turn at once."""
-        self._wake.clear()
-        try:
-            async with asyncio.timeout(seconds):
-                await self._wake.wait()
-        except TimeoutError:
-            return

@@ -1,5 +1,7 @@
 """What the orders room needs of the world, as Protocols: the broker, the account's rate, the ledger."""
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from neo_cancel.record import Status
@@ -8,7 +10,7 @@ from worker.kotak.order_book import BookPage
 from worker.kotak.replies import NoReply, NotSent, Reply
 from worker.orders.job import Job
 
-__all__ = ["Broker", "Ledger", "RateLimiter", "ReadBudget", "Reads"]
+__all__ = ["Broker", "Ledger", "RateLimiter", "ReadBudget", "Reads", "TurnRequest", "Turns"]
 
 
 class Reads(Protocol):
@@ -31,8 +33,8 @@ class Broker(Reads, Protocol):
         """Answer the table of the broker's codes."""
         ...
 
-    async def cancel(self, job: Job) -> Reply | NoReply | NotSent:
-        """Send the cancel once. Raises NoSessionError."""
+    async def cancel(self, job: Job, *, is_fresh: Callable[[], bool]) -> Reply | NoReply | NotSent:
+        """Send the cancel once, unless its turn is over when a connection is there: then TooLateError. Raises NoSessionError."""
         ...
 
     async def renew(self, ucc: str) -> bool:
@@ -44,15 +46,35 @@ class Broker(Reads, Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class TurnRequest:
+    """So many sends are wanted for an account now; `is_risk`: by risk orders."""
+
+    ucc: str
+    wanted: int
+    is_risk: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Turns:
+    """When an account may send, once at each time, and when it is worth asking for more.
+
+    Times are seconds since the epoch by the ledger's clock.
+    """
+
+    at: tuple[float, ...]
+    again_at: float
+
+
 class RateLimiter(Protocol):
     """The rates of the accounts, shared with all other processes."""
 
-    async def take(self, ucc: str, wanted: int, *, is_risk: bool) -> tuple[int, float]:
-        """Ask for sends: how many are granted, and in how many seconds it is worth asking again."""
+    async def take(self, requests: Sequence[TurnRequest], *, ahead_seconds: float) -> Sequence[Turns]:
+        """Ask for sends of some accounts at once, an answer for each. A send is granted at most so long before its time."""
         ...
 
-    async def slow_down(self, ucc: str) -> None:
-        """Note that the broker found the account too fast."""
+    async def slow_down(self, ucc: str, pause_seconds: float) -> None:
+        """Note that the broker found the account too fast, and wants nothing from it for so long; 0 for no such wish."""
         ...
 
     def is_limited(self, ucc: str) -> bool:

@@ -4,8 +4,10 @@ import asyncio
 from collections.abc import Callable, Collection
 from typing import Final
 
+from worker.observe.events import Publish
 from worker.orders.account_queue import AccountQueue, QueuePolicy, SharedQueueing
 from worker.orders.job import Job
+from worker.orders.pacer import Pacer
 from worker.orders.places import Places
 from worker.orders.ports import RateLimiter
 from worker.orders.verdict import Verdict
@@ -33,9 +35,10 @@ class AccountQueues:
         is_entitled: Callable[[], bool],
         on_turn: Callable[[Job, float], None],
         on_deadline: Callable[[Job], None],
+        publish: Publish,
     ) -> None:
-        places = Places(policy.all_at_once)
-        self._shared = SharedQueueing(rate_limiter, policy, clock, is_entitled, on_turn, on_deadline, places)
+        places, pacer = Places(policy.all_at_once), Pacer(rate_limiter, publish)
+        self._shared = SharedQueueing(rate_limiter, pacer, policy, clock, is_entitled, on_turn, on_deadline, places)
         self._accounts: dict[str, AccountQueue] = {}
 
     def enqueue(self, job: Job, *, not_before: float = 0.0) -> None:
@@ -100,6 +103,7 @@ class AccountQueues:
 
     def close(self) -> None:
         """Forget every waiting order, and give no turn any more."""
+        self._shared.pacer.close()
         for account in self._accounts.values():
             account.close()
 

@@ -8,6 +8,7 @@ from typing import Final
 
 from neo_cancel.record import Status
 from worker.kotak.order_book import BookPage, Row
+from worker.kotak.replies import TooLateError
 from worker.observe.events import Ended, InternalError, Publish
 from worker.orders.account_evidence import ReadingPolicy
 from worker.orders.account_queue import QueuePolicy
@@ -69,6 +70,7 @@ class Router:
             is_entitled=world.is_entitled,
             on_turn=self._turn,
             on_deadline=self._time_up,
+            publish=world.publish,
         )
         self._evidence = Evidence(
             world.broker,
@@ -136,14 +138,14 @@ class Router:
         self.queues.release(self._in_flight.pop(task))
 
     async def _send(self, job: Job, granted_at: float) -> None:
-        if not self.queues.is_fresh(job.ucc, granted_at):
+        try:
+            verdict = await self._sender.call(job, granted_at)
+            self.queues.release(job)
+            verdict = await self._sender.heed(job, verdict)
+        except TooLateError:
             self.queues.release(job)
             self._put(job, Send(until=job.waits_until))
             return
-        try:
-            verdict = await self._sender.call(job)
-            self.queues.release(job)
-            verdict = await self._sender.heed(job, verdict)
         except Exception as error:  # noqa: BLE001 (whatever goes wrong with one order must not lose it)
             self._fail(job, error)
             return

@@ -6,7 +6,7 @@ from typing import Final
 
 from neo_cancel.record import Status
 from worker.kotak.codes import Action
-from worker.kotak.replies import NoSessionError
+from worker.kotak.replies import NoSessionError, TooLateError
 from worker.observe.events import AccountBlocked, Attempted, Publish, UnlistedCode
 from worker.orders.job import Job
 from worker.orders.ports import Broker, Ledger, RateLimiter
@@ -38,8 +38,11 @@ class Sender:
         self._clock, self._publish = clock, publish
         self._seen_codes: set[str] = set()
 
-    async def call(self, job: Job) -> Verdict:
-        """Send the cancel once and judge the reply; a blocked account is not called."""
+    async def call(self, job: Job, granted_at: float) -> Verdict:
+        """Send the cancel once and judge the reply; a blocked account is not called.
+
+        Raises TooLateError, and nothing was sent, where the turn that was granted then is over before a connection is there.
+        """
         if (blocked := self._queues.blocked(job.ucc)) is not None:
             job.update(code=blocked.code, text=blocked.text)
             return replace(blocked, has_left=False)
@@ -48,10 +51,12 @@ class Sender:
         if before is None:
             job.first_sent_at = self._clock()
         try:
-            answer = await self._broker.cancel(job)
-        except NoSessionError:
+            answer = await self._broker.cancel(job, is_fresh=lambda: self._queues.is_fresh(job.ucc, granted_at))
+        except (NoSessionError, TooLateError) as error:
             job.attempts -= 1
             job.first_sent_at = before
+            if isinstance(error, TooLateError):
+                raise
             job.update(text=NO_SESSION.text)
             return NO_SESSION
         verdict = judge(answer, codes=self._broker.codes, variety=job.variety, order_number=job.order_number)
@@ -67,8 +72,9 @@ class Sender:
     async def heed(self, job: Job, verdict: Verdict) -> Verdict:
         """Do what the verdict means for the account: slow down, renew the session, stop. Answers what is left for the order."""
         if verdict.slow_down:
-            await self._rate_limiter.slow_down(job.ucc)
-            self._queues.pause(job.ucc, verdict.retry_after_seconds or 0.0)
+            pause_seconds = verdict.retry_after_seconds or 0.0
+            self._queues.pause(job.ucc, pause_seconds)
+            await self._rate_limiter.slow_down(job.ucc, pause_seconds)
         if verdict.action is Action.RENEW:
             verdict = await self._renew(job, verdict)
         if verdict.action is Action.BLOCKED and verdict is not NO_SESSION and self._queues.blocked(job.ucc) is None:

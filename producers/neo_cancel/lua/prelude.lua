@@ -78,6 +78,42 @@ local function share_of_rate(factor, since, now)
   return factor and math.min(1, factor + math.max(0, now - since) / 10000000) or 1
 end
 
+-- Read what an account sent lately and what holds it back; nil stands for nothing. The text is "factor since paused_from paused_until
+-- risk_until send ...", all times in us: the share of the rate after a complaint, `-` for all of it, and when that was; from when until
+-- when the broker wants nothing; until when a risk cancel may be waiting; and the sends, the oldest first.
+-- `step`: how far the clock has stepped since the asker learned of it; the first who asks moves everything on by a step forward.
+-- One that stepped back costs a second, not the step: what seems to lie in the future, further than `ahead`, was just now.
+local function pace_of(text, now, step, ahead)
+  local back = math.min(step, 0)
+  step = math.max(step, 0)
+  local pace = {since = 0, from = 0, paused = 0, risk = 0, sends = {}, has_moved = step > 0}
+  if not text then return pace end
+  local factor, since, from, paused, risk, sends = string.match(text, '^(%S+) (%d+) (%d+) (%d+) (%d+)(.*)$')
+  pace.factor, pace.since = tonumber(factor), math.min(since + step, now)
+  pace.from, pace.paused, pace.risk = from + step, paused + step, risk + step
+  for send in string.gmatch(sends, '%d+') do
+    local at = send + step
+    if at > now + ahead then at, pace.has_moved, pace.risk = now, true, 0 end
+    pace.sends[#pace.sends + 1] = at
+  end
+  if pace.from > now then
+    back = math.min(back, now - pace.from)
+    pace.from, pace.paused, pace.has_moved = pace.from + back, pace.paused + back, true
+  end
+  return pace
+end
+
+-- Keep it for as long as it matters: of the sends the last `most`, and those of the last second. `longest`: the seconds between two sends.
+local function keep_pace(key, pace, now, most, longest)
+  local sends, first = pace.sends, 1
+  while #sends - first + 1 > most and sends[first] < now - 1100000 do first = first + 1 end
+  local last = math.max(now + longest * 2200000, pace.paused, pace.factor and now + 10000000 or 0)
+  local words = {pace.factor or '-'}
+  for i, at in ipairs({pace.since, pace.from, pace.paused, pace.risk}) do words[i + 1] = string.format('%d', math.floor(at)) end
+  for i = first, #sends do words[#words + 1] = string.format('%d', math.floor(sends[i])) end
+  redis.call('SET', key, table.concat(words, ' '), 'PX', math.ceil((last - now) / 1000))
+end
+
 -- Tell the worker that holds an order that it became urgent.
 local function escalate(urgent, name)
   redis.call('RPUSH', urgent, name)
