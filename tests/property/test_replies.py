@@ -14,7 +14,7 @@ from neo_cancel.order import Variety
 from neo_cancel.record import DEAD, Status
 from worker.kotak.codes import KOTAK, Action
 from worker.kotak.order_book import OrderState, Row, read_page
-from worker.kotak.replies import MAX_RETRY_AFTER_SECONDS, NoReply, Reply, parse_reply
+from worker.kotak.replies import MAX_RETRY_AFTER_SECONDS, NoReply, NotSent, Reply, parse_reply
 from worker.orders.case import Case
 from worker.orders.finding import Finding, LookResult
 from worker.orders.settlement import at_deadline, settle
@@ -201,7 +201,9 @@ rows = st.builds(
     reason=st.none(),
     changed_at=st.none() | st.floats(0, 200),
 )
-steps = st.lists(st.one_of(replies, st.sampled_from(NoReply), rows, st.sampled_from(Finding)), max_size=12)
+steps = st.lists(
+    st.one_of(replies, st.just(NoReply()) | st.just(NotSent("refused")), rows, st.sampled_from(Finding)), max_size=12
+)
 DEAD_STATES = {OrderState.CANCELLED, OrderState.FILLED, OrderState.GONE}
 
 

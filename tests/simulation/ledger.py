@@ -195,8 +195,7 @@ class Ledger:
             record = self.records[number]
             if record.fence == ending.claim.fence and record.owner == worker:
                 record.owner = None
-                if not ending.claim.is_watched:  # what a watch found out by then is not written
-                    record.maybe_sent, record.document = ending.maybe_sent, ending.document
+                record.maybe_sent, record.document = ending.maybe_sent, ending.document
                 self._put_back(record, back, number)
         for ucc, numbers in back.items():
             self._publish(ucc, numbers)

@@ -303,6 +303,24 @@ async def test_what_is_released_can_be_claimed_at_once(worker, other, redis):
     assert [(2, True), (2, False)] == [(job.fence, job.maybe_sent) for job in taken]
 
 
+async def test_a_watched_order_that_is_released_keeps_its_end_and_what_its_watch_sent(worker, redis):
+    """Or the next watch would take our own cancel for somebody else's."""
+    await worker.enqueue(order(1))
+    await end(worker, (await worker.claim(1))[0], "unknown")
+    await redis.zadd(WATCH, {name(1): 1})
+    [watched] = await worker.room.claims.claim_watched(5)
+    watched.attempts, watched.first_sent_at = 1, 1_784_700_000.0
+    await worker.room.claims.release([watched])
+    record = await worker.record()
+    assert (Status.UNKNOWN, True, 1_784_700_000.0) == (record.status, record.maybe_sent, record.first_sent_at)
+    assert ([name(1)], [], 0) == (
+        await worker.names(WATCH),
+        await worker.names(held_key(worker.id)),
+        len(worker.room.held),
+    )
+    assert [] == await worker.names(ROUTINE_QUEUED)
+
+
 async def test_what_ends_while_it_is_released_is_not_let_go_twice(worker, redis):
     await worker.enqueue(order(1))
     [job] = await worker.claim(1)

@@ -109,8 +109,8 @@ async def test_orders_that_were_claimed_as_draining_began_do_not_begin():
     assert ([], 0) == (desk.orders.taken, len(desk.in_hand))
 
 
-async def test_draining_gives_back_what_does_not_end_but_watched_orders():
-    """What is watched has ended before: it stays on the watch list."""
+async def test_draining_gives_back_what_does_not_end_watched_orders_too():
+    """What a watch has sent and heard must not be forgotten."""
     desk = Desk()
     message = desk.start(chunk(1))
     desk.ledger.watched = [job(7, watched=True)]
@@ -118,7 +118,7 @@ async def test_draining_gives_back_what_does_not_end_but_watched_orders():
     await desk.dispatcher.take_watched()
     await desk.dispatcher.drain(at=123.0)
     assert [123.0] == desk.orders.stopped_at
-    assert [f"{1:015d}"] == [one.order_number for one in desk.ledger.released]
+    assert [f"{1:015d}", f"{7:015d}"] == [one.order_number for one in desk.ledger.released]
     assert 1 == (await message)["claimed"]
 
 

@@ -82,7 +82,7 @@ class Dispatcher:
         """Take no more, let calls in flight end, at the latest `at` by the loop's clock, and give everything else back."""
         await self._in_hand.stop(at)
         await self._backlogs.leave()
-        await self._claims.release([job for job in self._held if not job.is_watched])
+        await self._claims.release(list(self._held))
 
     async def _refuse(self, refusals: Iterable[Refusal]) -> None:
         for refusal in refusals:

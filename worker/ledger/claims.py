@@ -112,17 +112,22 @@ class Claims:
     async def release(self, jobs: Iterable[Job]) -> None:
         """Give orders back unfinished, with what is known of them, so that another worker goes on at once.
 
+        A watched order keeps its end; what its watch has sent and heard is written, and it is looked at again later.
+
         Final statuses that are being written are written first: their orders are not let go a second time.
         """
         await self._writer.flush()
-        worker, held = self._lease.worker, [job for job in jobs if self._held.holds(job)]
+        worker, ours = self._lease.worker, [job for job in jobs if self._held.holds(job)]
+        held, watched = [job for job in ours if not job.is_watched], [job for job in ours if job.is_watched]
+        for at in range(0, len(watched), WRITE_AT_MOST):
+            await self._records.write_final(watched[at : at + WRITE_AT_MOST])
         for job in held:
             job.status = Status.WAITING
             job.document["waiting_for"] = "worker"
         for at in range(0, len(held), WRITE_AT_MOST):
             await self._records.write_progress(held[at : at + WRITE_AT_MOST])
         await self._requeuer.requeue(worker, [job.name for job in held], why="released")
-        for job in held:
+        for job in ours:
             self._held.let_go(job)
 
     def _is_news(self, job: Job) -> bool:
