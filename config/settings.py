@@ -120,7 +120,7 @@ class Settings(BaseSettings):
     lease: Annotated[float, AfterValidator(_as_lease)] = Field(
         2.5, ge=0.5, description="how long other workers wait for a silent one before they take its orders over"
     )
-    gather: float = Field(0.01, ge=0, description="least time between two writes to the ledger")
+    gather: float = Field(0.03, ge=0, description="least time between two writes to the ledger")
     time_to_live: int = Field(7 * 86_400, ge=60, description="how long records are kept")
     shutdown: float = Field(8.0, gt=0, description="how long calls in flight may take to end at shutdown")
 

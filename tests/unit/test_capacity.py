@@ -52,7 +52,7 @@ def test_routine_orders_do_not_keep_risk_orders_out():
 
 
 @pytest.mark.parametrize(
-    ("rate", "waiting", "free"), [(8.0, 0, 12), (8.0, 10, 2), (8.0, 50, 0), (0.5, 0, 5), (80.0, 0, 100)]
+    ("rate", "waiting", "free"), [(8.0, 0, 24), (8.0, 10, 14), (8.0, 50, 0), (0.5, 0, 5), (80.0, 0, 100)]
 )
 def test_an_account_with_a_rate_has_room_for_a_few_seconds_of_routine_orders(rate, waiting, free):
     """What waits for proof only takes no capacity of those that wait for their turn."""

@@ -12,7 +12,7 @@ from neo_cancel.order import Lane
 
 __all__ = ["Capacity"]
 
-_SOON_SECONDS: Final = 1.5
+_SOON_SECONDS: Final = 3.0
 _LEAST_SOON: Final = 5
 _LEAST_PAUSE_SECONDS: Final = 0.05
 

@@ -16,12 +16,16 @@ local workers, held, taken, risk_queued, routine_queued, backlogs, backlog = unp
 local worker, at_most, prefix = ARGV[1], ARGV[2], ARGV[4]
 if not has_lease(workers, worker) then return false end
 local answers, names, suspects = {0}, {}, {}
-for _, name in ipairs(tonumber(at_most) > 0 and redis.call('LPOP', backlog, at_most) or {}) do
-  local status, fence, _, rest = split(redis.call('GET', prefix .. name))
+local drawn = tonumber(at_most) > 0 and redis.call('LPOP', backlog, at_most) or {}
+local keys = {}
+for i, name in ipairs(drawn) do keys[i] = prefix .. name end
+local records = #keys > 0 and redis.call('MGET', unpack(keys)) or {}
+for i, name in ipairs(drawn) do
+  local status, fence, _, rest = split(records[i])
   -- Any other status: a risk message came for it meanwhile.
   if status == 'queued' then
     local new = claimed('sending', fence, worker, rest)
-    redis.call('SET', prefix .. name, new, 'KEEPTTL')
+    redis.call('SET', keys[i], new, 'KEEPTTL')
     answers[#answers + 1] = new
     names[#names + 1] = name
     if not is_doubted(string.match(rest, '^%d+ %d (%d+) ')) then suspects[#suspects + 1] = name end

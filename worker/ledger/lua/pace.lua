@@ -43,10 +43,10 @@ local function grant(pace, wanted, rate, is_risk)
   return granted, #granted < wanted and wait or 0
 end
 
-local answer = {string.format('%d', now)}
+local answer, kept = {string.format('%d', now)}, #KEYS > 0 and redis.call('MGET', unpack(KEYS)) or {}
 for i, key in ipairs(KEYS) do
   local wanted, rate, is_risk = tonumber(ARGV[3 * i]), tonumber(ARGV[3 * i + 1]), ARGV[3 * i + 2] == 'risk'
-  local pace = pace_of(redis.call('GET', key), now, step, ahead)
+  local pace = pace_of(kept[i], now, step, ahead)
   local risk = pace.risk
   local granted, wait = grant(pace, wanted, rate, is_risk)
   if #granted > 0 or pace.risk ~= risk or pace.has_moved then
