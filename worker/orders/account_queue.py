@@ -11,7 +11,7 @@ from worker.orders.job import Job
 from worker.orders.places import Places
 from worker.orders.ports import RateLimiter
 from worker.orders.verdict import Verdict
-from worker.orders.waiting import RISK, WaitingOrders
+from worker.orders.waiting import RISK, ROUTINE, WaitingOrders
 
 __all__ = ["AccountQueue", "QueuePolicy", "SharedQueueing"]
 
@@ -22,13 +22,24 @@ _ENTITLED_LOOK_SECONDS: Final = 0.05
 class QueuePolicy:
     """How much may be under way.
 
-    `at_once`: calls of one account in flight. `all_at_once`: calls of the process in flight. `blocked_seconds`: how long
-    a blocked account answers without a call.
+    `at_once`: calls of one account in flight. `all_at_once`: calls of the process in flight. Routine orders leave `kept` and
+    `all_kept` of them free, so that a routine call that hangs holds no risk order back. `blocked_seconds`: how long a blocked
+    account answers without a call.
     """
 
     at_once: int = 16
     all_at_once: int = 64
     blocked_seconds: float = 5.0
+
+    @property
+    def kept(self) -> int:
+        """A quarter of an account's calls; of fewer than four none."""
+        return self.at_once // 4
+
+    @property
+    def all_kept(self) -> int:
+        """An eighth of the process's calls; of fewer than eight none."""
+        return self.all_at_once // 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +83,14 @@ class AccountQueue:
         return self._orders.take_out(numbers)
 
     @property
-    def waiting(self) -> int:
+    def first_sends(self) -> int:
         """See AccountQueues."""
-        return len(self._orders)
+        return self._orders.first_sends
 
-    @property
-    def is_free(self) -> bool:
+    def is_free(self, job: Job) -> bool:
         """See AccountQueues."""
-        return not self._orders and not self._shared.places.are_contended and self._may_send_unasked()
+        urgency = RISK if job.is_risk else ROUTINE
+        return not (self._orders and self._orders.first_urgency <= urgency) and self._may_send_unasked(urgency)
 
     def enqueue(self, job: Job, not_before: float) -> None:
         """See AccountQueues."""
@@ -87,7 +98,7 @@ class AccountQueue:
         if not_before > now:
             self._orders.push(job, not_before=not_before)
             self._set_timer(min(not_before, job.waits_until))
-        elif self.is_free:
+        elif self.is_free(job):
             self._give_turn(job, asyncio.get_running_loop().time())
         else:
             self._orders.push(job)
@@ -98,8 +109,8 @@ class AccountQueue:
         """See AccountQueues; the order must be in flight."""
         job.is_in_flight = False
         self._in_flight -= 1
-        self._shared.places.give_back()
-        if self._orders and not self._shared.places.are_contended and self._may_send_unasked():
+        self._shared.places.give_back(job)
+        if self._orders and self._may_send_unasked(self._orders.first_urgency):
             self._give_turn(self._orders.pop(), asyncio.get_running_loop().time())
         elif self._asked_for is None:
             self._wake.set()
@@ -107,7 +118,7 @@ class AccountQueue:
     def escalate(self, job: Job) -> None:
         """See AccountQueues."""
         if self._orders.escalate(job):
-            self._wake.set()
+            self._start_turns(is_risk=True)
 
     def block(self, verdict: Verdict) -> None:
         """See AccountQueues."""
@@ -135,7 +146,7 @@ class AccountQueue:
 
     def _give_turn(self, job: Job, granted_at: float) -> None:
         self._in_flight += 1
-        self._shared.places.take()
+        self._shared.places.take(job)
         job.is_in_flight = True
         self._shared.on_turn(job, granted_at)
 
@@ -154,11 +165,24 @@ class AccountQueue:
     def _loop_time_of(self, at: float) -> float:
         return asyncio.get_running_loop().time() + at - self._shared.clock()
 
-    def _may_send_unasked(self) -> bool:
-        """Tell whether nothing but a place in the process stands in the way: then a turn costs no task switch."""
-        if self._in_flight >= self._shared.policy.at_once or self._shared.rate_limiter.is_limited(self._ucc):
+    def _may_send_unasked(self, urgency: int, *, is_offered: bool = False) -> bool:
+        """Tell whether nothing stands in the way of the next order: then a turn costs no task switch.
+
+        `is_offered`: a place is there, whichever other queue waits for one.
+        """
+        if self._free_share(urgency) <= 0 or self._shared.rate_limiter.is_limited(self._ucc):
             return False
-        return not self.stop.paused_seconds and self._shared.is_entitled()
+        is_there = is_offered or not self._shared.places.are_contended(urgency)
+        return is_there and not self.stop.paused_seconds and self._shared.is_entitled()
+
+    def _free_share(self, urgency: int) -> int:
+        """Count the calls that may be added for the account's orders of this urgency; below 1 for none."""
+        policy = self._shared.policy
+        return policy.at_once - self._in_flight - (0 if urgency == RISK else policy.kept)
+
+    def _free_places(self, urgency: int) -> int:
+        """Count the calls that may be added for them, also by the process."""
+        return min(self._free_share(urgency), self._shared.places.free_for(urgency))
 
     async def _give_turns(self) -> None:
         while self._orders:
@@ -166,37 +190,48 @@ class AccountQueue:
                 await self._sleep(_ENTITLED_LOOK_SECONDS)
             elif paused := self.stop.paused_seconds:
                 await self._sleep(paused)
-            elif self._in_flight >= self._shared.policy.at_once:
-                await self._sleep(None)
-            elif self._shared.places.free <= 0:
-                self._shared.places.wait(self._use_place, self._orders.first_urgency)
-                await self._sleep(None)
+            elif self._free_places(self._orders.first_urgency) <= 0:
+                await self._wait_for_place()
             else:
                 await self._ask_for_turns()
+        self._shared.places.offer()  # another queue may want what this one was woken for
+
+    async def _wait_for_place(self) -> None:
+        urgency = self._orders.first_urgency
+        if self._free_share(urgency) > 0:
+            self._shared.places.wait(self._use_place, urgency)
+        await self._sleep(None)
 
     async def _ask_for_turns(self) -> None:
         urgency = self._orders.first_urgency
-        free = min(self._shared.policy.at_once - self._in_flight, self._shared.places.free)
-        wanted = min(free, self._orders.alike)
+        wanted = min(self._free_places(urgency), self._orders.alike)
         asked_at = asyncio.get_running_loop().time()
         granted, wait_seconds = await self._shared.rate_limiter.take(self._ucc, wanted, is_risk=urgency == RISK)
         for _ in range(granted if self._shared.is_entitled() else 0):
-            if self._orders:
+            if self._orders and self._free_share(self._orders.first_urgency) > 0:
                 self._give_turn(self._orders.pop(), asked_at)
-        if granted < wanted:
+        # A risk order that came while this was asked may have a turn at once.
+        if granted < wanted and not (self._orders and self._orders.first_urgency < urgency):
             self._asked_for = urgency
             await self._sleep(wait_seconds)
             self._asked_for = None
 
     def _use_place(self) -> bool:
         """Take the place that is free now, or let the task that asks for turns take it; say whether it is wanted."""
-        if not self._orders or not self._may_send_unasked():
+        if not self._orders:
+            self._wake.set()
+            return False
+        urgency, places = self._orders.first_urgency, self._shared.places
+        if places.free_for(urgency) <= 0:  # the risk order that had waited for a place is gone
+            places.wait(self._use_place, urgency)
+            return False
+        if not self._may_send_unasked(urgency, is_offered=True):
             self._wake.set()
             # What a pause or its own share keeps from sending leaves the place to another account.
-            return bool(self._orders) and not self.stop.paused_seconds and self._in_flight < self._shared.policy.at_once
+            return not self.stop.paused_seconds and self._free_share(urgency) > 0
         self._give_turn(self._orders.pop(), asyncio.get_running_loop().time())
         if self._orders:
-            self._shared.places.wait(self._use_place, self._orders.first_urgency)
+            places.wait(self._use_place, self._orders.first_urgency)
         else:
             self._wake.set()
         return True
@@ -204,6 +239,7 @@ class AccountQueue:
     async def _sleep(self, seconds: float | None) -> None:
         """Sleep, but not through an arrival: it may be a risk order, which may have a turn at once."""
         self._wake.clear()
+        self._shared.places.offer()  # as in _give_turns
         try:
             async with asyncio.timeout(seconds):
                 await self._wake.wait()
