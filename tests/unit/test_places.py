@@ -127,3 +127,6 @@ def test_what_is_kept_is_there_whatever_is_in_flight(lane, free):
         one.lane = "risk"  # in flight
         places.give_back(one)
     assert (True, 8) == (places.are_all_free, places.free_for(RISK))
+    for _ in range(12):
+        places.take(job())
+    assert 2 == places.free_for(RISK)

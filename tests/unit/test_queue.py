@@ -290,6 +290,23 @@ async def test_a_risk_order_that_comes_while_the_rate_is_asked_for_is_asked_for_
     desk.queues.close()
 
 
+async def test_a_grant_for_a_risk_order_that_is_gone_is_no_routine_orders_while_their_share_is_full():
+    """It ended while the rate was asked for; the grant is given up."""
+    gate = Gate()
+    gate.allowed = 4
+    desk = Desk(gate, at_once=4)
+    turns = [desk.enqueue(job(n)) for n in range(4)]
+    await asyncio.sleep(0.01)
+    gate.slow_seconds = 0.01
+    gone = job(9, "risk")
+    desk.enqueue(gone)
+    await asyncio.sleep(0)
+    assert [gone] == desk.queues.take_out("AB123", {gone.order_number})
+    await asyncio.sleep(0.03)
+    assert (0, [True, True, True, False]) == (gate.allowed, [turn.done() for turn in turns])
+    desk.queues.close()
+
+
 async def test_a_place_that_an_account_is_not_granted_a_send_for_goes_to_the_next_one():
     """It was woken for the place, and its rate says not yet; no other call may end for a long time."""
     gate = Gate(limited=False, wait_seconds=1000)
