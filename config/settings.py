@@ -98,10 +98,10 @@ class Settings(BaseSettings):
     )
     reads_per_second: float = Field(2.0, gt=0, description="order-book reads of one account, over all workers")
     calls_at_once: int = Field(
-        64, ge=1, description="calls in flight of one process; an eighth is kept for risk orders"
+        64, ge=1, description="calls in flight of one process; risk orders may have an eighth more"
     )
     account_calls_at_once: int = Field(
-        16, ge=1, description="calls in flight of one account in one process; a quarter is kept for risk orders"
+        16, ge=1, description="calls in flight of one account in one process; risk orders may have a quarter more"
     )
     account_orders_at_once: int = Field(400, ge=100, description="orders of one account in one process; the rest waits")
     orders_at_once: int = Field(

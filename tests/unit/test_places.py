@@ -26,7 +26,7 @@ def job(lane="routine"):
 
 def taken(count, *, kept=0, lane="routine"):
     """Answer places of which so many are taken, and by which orders."""
-    places, jobs = Places(count + kept, kept), [job(lane) for _ in range(count)]
+    places, jobs = Places(count, kept), [job(lane) for _ in range(count)]
     for one in jobs:
         places.take(one)
     return places, jobs

@@ -210,8 +210,8 @@ async def test_a_place_that_a_paused_account_waited_for_goes_to_the_next_one():
 
 
 async def test_hanging_routine_calls_of_an_account_hold_no_risk_order_back():
-    """A quarter of the account's calls is kept for risk orders; as many may be in flight as ever."""
-    desk = Desk(Gate(limited=False), at_once=8)
+    """They may have a quarter more of the account's calls, and no more than that."""
+    desk = Desk(Gate(limited=False), at_once=6)
     routine = [desk.enqueue(job(n)) for n in range(64)]
     assert 6 == sum(turn.done() for turn in routine)
     risk = [desk.enqueue(job(n, "risk")) for n in range(100, 103)]
@@ -220,8 +220,8 @@ async def test_hanging_routine_calls_of_an_account_hold_no_risk_order_back():
 
 
 async def test_hanging_routine_calls_of_other_accounts_hold_no_risk_order_back():
-    """An eighth of the process's calls is kept for risk orders."""
-    desk = Desk(Gate(limited=False), at_once=3, all_at_once=16)
+    """They may have an eighth more of the process's calls."""
+    desk = Desk(Gate(limited=False), at_once=3, all_at_once=14)
     routine = [desk.enqueue(job(n, ucc=f"ROUT{n % 8}")) for n in range(64)]
     await asyncio.sleep(0.01)
     assert 14 == sum(turn.done() for turn in routine)
@@ -246,7 +246,7 @@ async def test_routine_turns_that_many_accounts_were_granted_at_once_leave_place
 async def test_a_risk_order_goes_at_once_while_the_routine_share_is_full(gate):
     """Where the rate allows it: one that comes, and one that becomes urgent while it waits."""
     gate.allowed = 5
-    desk = Desk(gate, at_once=4)
+    desk = Desk(gate, at_once=3)
     jobs = [job(n) for n in range(6)]
     turns = [desk.enqueue(one) for one in jobs]
     await asyncio.sleep(0.01)
@@ -262,7 +262,7 @@ async def test_a_risk_order_goes_at_once_while_the_routine_share_is_full(gate):
 
 async def test_the_kept_places_go_to_no_routine_order_when_a_risk_call_ends():
     """And every call that ends below them lets one routine order go."""
-    desk = Desk(Gate(limited=False), at_once=4)
+    desk = Desk(Gate(limited=False), at_once=3)
     jobs = [*(job(n) for n in range(5)), job(9, "risk")]
     turns = [desk.enqueue(one) for one in jobs]
     await asyncio.sleep(0.01)
@@ -294,7 +294,7 @@ async def test_a_grant_for_a_risk_order_that_is_gone_is_no_routine_orders_while_
     """It ended while the rate was asked for; the grant is given up."""
     gate = Gate()
     gate.allowed = 4
-    desk = Desk(gate, at_once=4)
+    desk = Desk(gate, at_once=3)
     turns = [desk.enqueue(job(n)) for n in range(4)]
     await asyncio.sleep(0.01)
     gate.slow_seconds = 0.01
@@ -385,10 +385,12 @@ async def test_a_place_goes_to_a_risk_order_of_any_account_first():
     desk = Desk(Gate(limited=False), all_at_once=1)
     busy = job(0, ucc="BUSY1")
     assert desk.enqueue(busy).done()
+    assert desk.enqueue(job(3, "risk", ucc="BUSY2")).done()  # in the place that is kept for such
     second = desk.enqueue(job(1, ucc="ROUT1"))
     await asyncio.sleep(0.01)
     first = desk.enqueue(job(2, "risk", ucc="RISK1"))
     await asyncio.sleep(0.01)
+    assert not first.done()
     desk.queues.release(busy)
     assert await asyncio.wait_for(first, 5)
     assert not second.done()

@@ -1,6 +1,7 @@
 """One account's queue: whose turn is next, when the rate limiter says so."""
 
 import asyncio
+import math
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Final
@@ -22,9 +23,9 @@ _ENTITLED_LOOK_SECONDS: Final = 0.05
 class QueuePolicy:
     """How much may be under way.
 
-    `at_once`: calls of one account in flight. `all_at_once`: calls of the process in flight. Routine orders leave `kept` and
-    `all_kept` of them free, so that a routine call that hangs holds no risk order back. `blocked_seconds`: how long a blocked
-    account answers without a call.
+    `at_once`: calls of one account in flight. `all_at_once`: calls of the process in flight. Risk orders may have `kept` and
+    `all_kept` more, so that a routine call that hangs holds none of them back. `blocked_seconds`: how long a blocked account
+    answers without a call.
     """
 
     at_once: int = 16
@@ -33,13 +34,13 @@ class QueuePolicy:
 
     @property
     def kept(self) -> int:
-        """A quarter of an account's calls; of fewer than four none."""
-        return self.at_once // 4
+        """Calls of an account that are kept for risk orders: a quarter more, at least one."""
+        return math.ceil(self.at_once / 4)
 
     @property
     def all_kept(self) -> int:
-        """An eighth of the process's calls; of fewer than eight none."""
-        return self.all_at_once // 8
+        """Calls of the process that are kept for risk orders: an eighth more, at least one."""
+        return math.ceil(self.all_at_once / 8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +179,7 @@ class AccountQueue:
     def _free_share(self, urgency: int) -> int:
         """Count the calls that may be added for the account's orders of this urgency; below 1 for none."""
         policy = self._shared.policy
-        return policy.at_once - self._in_flight - (0 if urgency == RISK else policy.kept)
+        return policy.at_once - self._in_flight + (policy.kept if urgency == RISK else 0)
 
     def _free_places(self, urgency: int) -> int:
         """Count the calls that may be added for them, also by the process."""

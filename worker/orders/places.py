@@ -11,9 +11,9 @@ __all__ = ["Places"]
 class Places:
     """Account queues that find no place get the next ones in turn, those with a risk order first.
 
-    `most`: calls in flight. `kept`: so many places are left free by routine orders, and risk orders always have as many,
-    whatever is in flight. There may be more calls than places: an account that was blocked answers its orders without a
-    call, and a turn that the rate limiter grants is used.
+    `most`: calls in flight. `kept`: so many more are for risk orders alone, whatever is in flight. There may be more calls
+    than places: an account that was blocked answers its orders without a call, and a turn that the rate limiter grants is
+    used.
     """
 
     def __init__(self, most: int, kept: int = 0) -> None:
@@ -25,8 +25,8 @@ class Places:
     def free_for(self, urgency: int) -> int:
         """Count the calls that may be added now for orders of this urgency; below 1 for none."""
         if urgency == RISK:
-            return max(self._free, self._kept - len(self._risk_in_flight))
-        return self._free - self._kept
+            return self._kept + max(self._free, -len(self._risk_in_flight))
+        return self._free
 
     def are_contended(self, urgency: int) -> bool:
         """Tell whether a queue with an order as urgent waits for a place, or would have to."""
