@@ -97,8 +97,12 @@ class Settings(BaseSettings):
         8.0, ge=0, description="order calls of one account in any rolling second; 0: no limit"
     )
     reads_per_second: float = Field(2.0, gt=0, description="order-book reads of one account, over all workers")
-    calls_at_once: int = Field(64, ge=1, description="calls in flight of one process")
-    account_calls_at_once: int = Field(16, ge=1, description="calls in flight of one account in one process")
+    calls_at_once: int = Field(
+        64, ge=1, description="calls in flight of one process; risk orders may have an eighth more"
+    )
+    account_calls_at_once: int = Field(
+        16, ge=1, description="calls in flight of one account in one process; risk orders may have a quarter more"
+    )
     account_orders_at_once: int = Field(400, ge=100, description="orders of one account in one process; the rest waits")
     orders_at_once: int = Field(
         20_000, ge=100, description="orders in one process; beyond it, messages wait for a thread"

@@ -119,7 +119,7 @@ def wire(
     ledger = _ledger(base, LedgerClient(connect(settings, server), server, publish), lambda: in_hand)
     broker = _broker(settings, file, publish)
     router = _router(base, ledger, broker)
-    capacity = Capacity(settings.account_orders_at_once, rates.of, router.queues.waiting)
+    capacity = Capacity(settings.account_orders_at_once, rates.of, router.queues.first_sends)
     probation = Probation(ledger.claims, router.take)
     in_hand = InHand(router, capacity, probation, day_is_over=partial(_day_is_over, ledger))
     backlogs = Backlogs(ledger.claims, in_hand, capacity, look_seconds=settings.lease / 3)

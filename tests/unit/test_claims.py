@@ -89,6 +89,16 @@ async def test_a_risk_claim_of_an_order_in_slower_hands_tells_their_owner(worker
     assert ([name(1)], 0) == (worker.urgent, await redis.exists(urgent_key(worker.id)))
 
 
+async def test_a_risk_claim_of_an_order_in_the_same_hands_makes_it_urgent_at_once(worker):
+    """A node that serves both lanes finds that it holds the order already."""
+    await worker.enqueue(order(1))
+    [job] = await worker.claim(1)
+    assert [] == await worker.claim(1)
+    assert [] == worker.urgent
+    assert [] == await worker.claim(1, lane="risk")
+    assert ([job.name], 1) == (worker.urgent, len(worker.room.held))
+
+
 async def test_what_there_is_no_room_for_waits_in_the_backlog(worker):
     await worker.enqueue(order(1), order(2), order(3))
     assert [name(1)] == [job.name for job in await worker.claim(1, 2, 3, at_most=1)]

@@ -31,7 +31,7 @@ class Account:
     def request(self):
         return TurnRequest(self.ucc, 1, is_risk=False) if self.wants else None
 
-    def granted(self, turns):
+    def granted(self, request, turns):
         self.turns.set_result(len(turns.at))
 
 

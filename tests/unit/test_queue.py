@@ -3,6 +3,8 @@
 import asyncio
 import time
 
+import pytest
+
 from neo_cancel.record import Header
 from worker.kotak.codes import Action
 from worker.orders.account_queue import QueuePolicy
@@ -19,9 +21,10 @@ class Gate:
         self.limited, self.slow_seconds, self.wait_seconds = limited, slow_seconds, wait_seconds
         self.allowed = 0
         self.asked = 0
+        self.slow = set()  # accounts that have no turn
 
     def is_limited(self, ucc):
-        return self.limited
+        return self.limited or ucc in self.slow
 
     async def take(self, requests, *, ahead_seconds):
         return [await self._take(one) for one in requests]
@@ -29,7 +32,7 @@ class Gate:
     async def _take(self, request):
         self.asked += 1
         now = time.time()
-        granted = min(request.wanted, self.allowed)
+        granted = 0 if request.ucc in self.slow else min(request.wanted, self.allowed)
         self.allowed -= granted
         if self.slow_seconds:
             await asyncio.sleep(self.slow_seconds)
@@ -128,6 +131,16 @@ async def test_a_watched_order_goes_last_in_its_lane():
     assert [one.order_number for one in (first, watched)] == order
 
 
+async def test_orders_that_wait_for_their_first_turn_are_counted_without_the_retries():
+    """The worker takes more of an account's orders into its hands, however many of them wait for another try."""
+    desk, retry = Desk(Gate()), job(3)
+    retry.attempts = 1
+    for one in (job(1), job(2), retry):
+        desk.enqueue(one)
+    assert [2, 0] == [desk.queues.first_sends(ucc) for ucc in ("AB123", "NONE1")]
+    desk.queues.close()
+
+
 async def test_an_order_that_became_urgent_moves_up():
     """`escalate` moves a waiting order before every routine one."""
     gate = Gate()
@@ -201,6 +214,146 @@ async def test_a_place_that_a_paused_account_waited_for_goes_to_the_next_one():
     desk.queues.close()
 
 
+async def test_hanging_routine_calls_of_an_account_hold_no_risk_order_back():
+    """They may have a quarter more of the account's calls, and no more than that."""
+    desk = Desk(Gate(limited=False), at_once=6)
+    routine = [desk.enqueue(job(n)) for n in range(64)]
+    assert 6 == sum(turn.done() for turn in routine)
+    risk = [desk.enqueue(job(n, "risk")) for n in range(100, 103)]
+    assert [True, True, False] == [turn.done() for turn in risk]
+    desk.queues.close()
+
+
+async def test_hanging_routine_calls_of_other_accounts_hold_no_risk_order_back():
+    """They may have an eighth more of the process's calls."""
+    desk = Desk(Gate(limited=False), at_once=3, all_at_once=14)
+    routine = [desk.enqueue(job(n, ucc=f"ROUT{n % 8}")) for n in range(64)]
+    await asyncio.sleep(0.01)
+    assert 14 == sum(turn.done() for turn in routine)
+    risk = [desk.enqueue(job(100 + n, "risk", ucc=f"RISK{n}")) for n in range(3)]
+    assert [True, True, False] == [turn.done() for turn in risk]
+    desk.queues.close()
+
+
+async def test_routine_turns_that_many_accounts_were_granted_at_once_leave_places_for_risk():
+    """Each asked while there was a place, and a grant is used."""
+    gate = Gate(slow_seconds=0.01)
+    gate.allowed = 100
+    desk = Desk(gate, at_once=4, all_at_once=8)
+    routine = [desk.enqueue(job(n, ucc=f"ROUT{n}")) for n in range(30)]
+    await asyncio.gather(*routine[1:])
+    gate.limited = False
+    assert desk.enqueue(job(99, "risk", ucc="RISK1")).done()
+    desk.queues.close()
+
+
+@pytest.mark.parametrize("gate", [Gate(limited=False), Gate(wait_seconds=1000)], ids=["unlimited", "limited"])
+async def test_a_risk_order_goes_at_once_while_the_routine_share_is_full(gate):
+    """Where the rate allows it: one that comes, and one that becomes urgent while it waits."""
+    gate.allowed = 5
+    desk = Desk(gate, at_once=3)
+    jobs = [job(n) for n in range(6)]
+    turns = [desk.enqueue(one) for one in jobs]
+    await asyncio.sleep(0.01)
+    assert [True] * 3 + [False] * 3 == [turn.done() for turn in turns]
+    jobs[5].lane = "risk"
+    desk.queues.escalate(jobs[5])
+    assert await asyncio.wait_for(turns[5], 5)
+    desk.queues.release(jobs[5])
+    assert await asyncio.wait_for(desk.enqueue(job(9, "risk")), 5)
+    assert [False, False] == [turn.done() for turn in turns[3:5]]
+    desk.queues.close()
+
+
+async def test_the_kept_places_go_to_no_routine_order_when_a_risk_call_ends():
+    """And every call that ends below them lets one routine order go."""
+    desk = Desk(Gate(limited=False), at_once=3)
+    jobs = [*(job(n) for n in range(5)), job(9, "risk")]
+    turns = [desk.enqueue(one) for one in jobs]
+    await asyncio.sleep(0.01)
+    assert [True, True, True, False, False, True] == [turn.done() for turn in turns]
+    desk.queues.release(jobs[5])
+    await asyncio.sleep(0.01)
+    assert not turns[3].done()
+    for ended in (0, 1):
+        desk.queues.release(jobs[ended])
+        assert await asyncio.wait_for(turns[3 + ended], 5)
+
+
+async def test_a_risk_order_that_comes_while_the_rate_is_asked_for_is_asked_for_at_once():
+    """The answer "not yet" was for routine orders."""
+    gate = Gate(slow_seconds=0.02, wait_seconds=1000)
+    desk = Desk(gate)
+    desk.enqueue(job(1))
+    await asyncio.sleep(0)
+    urgent = desk.enqueue(job(9, "risk"))
+    await asyncio.sleep(0.005)
+    assert 1 == gate.asked
+    await asyncio.sleep(0.02)
+    assert 2 == gate.asked
+    assert not urgent.done()
+    desk.queues.close()
+
+
+async def test_a_grant_for_a_risk_order_that_is_gone_is_no_routine_orders_while_their_share_is_full():
+    """It ended while the rate was asked for; the grant is given up."""
+    gate = Gate()
+    gate.allowed = 4
+    desk = Desk(gate, at_once=3)
+    turns = [desk.enqueue(job(n)) for n in range(4)]
+    await asyncio.sleep(0.01)
+    gate.slow_seconds = 0.01
+    gone = job(9, "risk")
+    desk.enqueue(gone)
+    await asyncio.sleep(0)
+    assert [gone] == desk.queues.take_out("AB123", {gone.order_number})
+    await asyncio.sleep(0.03)
+    assert (0, [True, True, True, False]) == (gate.allowed, [turn.done() for turn in turns])
+    desk.queues.close()
+
+
+async def test_a_place_that_an_account_is_not_granted_a_send_for_goes_to_the_next_one():
+    """It was woken for the place, and its rate says not yet; no other call may end for a long time."""
+    gate = Gate(limited=False, wait_seconds=1000)
+    desk = Desk(gate, all_at_once=1)
+    busy = job(0, ucc="BUSY1")
+    turns = [desk.enqueue(one) for one in (busy, job(1, ucc="SLOW1"), job(2, ucc="OTHER"))]
+    await asyncio.sleep(0.01)
+    gate.slow = {"SLOW1"}
+    desk.queues.release(busy)
+    assert await asyncio.wait_for(turns[2], 5)
+    assert not turns[1].done()
+    desk.queues.close()
+
+
+async def test_a_place_that_an_account_has_no_order_for_any_more_goes_to_the_next_one():
+    """The order that it was woken for is taken out before it asks."""
+    gate = Gate(limited=False)
+    desk = Desk(gate, all_at_once=1)
+    busy, gone = job(0, ucc="BUSY1"), job(1, ucc="SLOW1")
+    turns = [desk.enqueue(one) for one in (busy, gone, job(2, ucc="OTHER"))]
+    await asyncio.sleep(0.01)
+    gate.slow = {"SLOW1"}
+    desk.queues.release(busy)
+    assert [gone] == desk.queues.take_out("SLOW1", {gone.order_number})
+    assert await asyncio.wait_for(turns[2], 5)
+
+
+async def test_a_place_that_a_risk_order_waited_for_goes_to_no_routine_order_of_its_account():
+    """The risk order has ended meanwhile, and what is kept stays kept."""
+    desk = Desk(Gate(limited=False), at_once=16, all_at_once=8)
+    busy = [job(n, "risk", ucc="BUSY1") for n in range(8)]
+    gone, routine = job(20, "risk"), job(21)
+    turns = [desk.enqueue(one) for one in (*busy, gone, routine)]
+    await asyncio.sleep(0.01)
+    desk.queues.take_out("AB123", {gone.order_number})
+    desk.queues.release(busy[0])
+    await asyncio.sleep(0.01)
+    assert not turns[9].done()
+    desk.queues.release(busy[1])
+    assert await asyncio.wait_for(turns[9], 5)
+
+
 async def test_an_order_is_released_once():
     """A second release must not free a place that another order has."""
     desk = Desk(Gate(limited=False), at_once=1)
@@ -237,10 +390,12 @@ async def test_a_place_goes_to_a_risk_order_of_any_account_first():
     desk = Desk(Gate(limited=False), all_at_once=1)
     busy = job(0, ucc="BUSY1")
     assert desk.enqueue(busy).done()
+    assert desk.enqueue(job(3, "risk", ucc="BUSY2")).done()  # in the place that is kept for such
     second = desk.enqueue(job(1, ucc="ROUT1"))
     await asyncio.sleep(0.01)
     first = desk.enqueue(job(2, "risk", ucc="RISK1"))
     await asyncio.sleep(0.01)
+    assert not first.done()
     desk.queues.release(busy)
     assert await asyncio.wait_for(first, 5)
     assert not second.done()

@@ -168,7 +168,7 @@ async def test_too_fast_slows_the_account_and_holds_it_back():
     """All of its orders, as long as the broker asks."""
     desk = Desk()
     await desk.sender.heed(job(), Verdict(Action.RETRY, slow_down=True, retry_after_seconds=60.0))
-    assert ([(UCC, 60.0)], False) == (desk.world.slowed, desk.queues.is_free(UCC))
+    assert ([(UCC, 60.0)], False) == (desk.world.slowed, desk.queues.is_free(job()))
 
 
 async def test_a_renewed_session_is_worth_one_try_at_once():

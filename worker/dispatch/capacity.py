@@ -21,9 +21,10 @@ class Capacity:
     """Counts orders in hand by lane and account. All methods belong to the event loop.
 
     `most`: orders of one account and lane at once. An account with a rate has room for less: `_SOON_SECONDS` worth of routine
-    orders that wait for their turn, since what is held for longer than that would only have to be taken back when
-    this worker dies. Risk orders are never held back so: the lane must know them all to send the most urgent first.
-    `rate_of` answers an account's order calls per second (0: no limit), `waiting_of` how many orders wait for their turn.
+    orders that wait for their first turn, since what is held for longer than that would only have to be taken back when
+    this worker dies. Retries do not count: first sends left behind them in the ledger could not take turns with them. Risk
+    orders are never held back so: the lane must know them all to send the most urgent first. `rate_of` answers an account's
+    order calls per second (0: no limit), `waiting_of` how many orders wait for their first turn.
     """
 
     def __init__(self, most: int, rate_of: Callable[[str], float], waiting_of: Callable[[str], int]) -> None:

@@ -56,7 +56,8 @@ class Claims:
 
         An order sent by hand has no record yet: writing it calls a worker again, so it is not claimed here.
         Orders beyond `at_most` go into the account's backlog, except those that may have been sent: looking at them uses no
-        turn and is the soonest way to learn what became of them. With `NOTHING` all of them go there.
+        turn and is the soonest way to learn what became of them. With `NOTHING` all of them go there. Orders that are held here
+        already become urgent if the lane is risk.
         """
         ucc = orders[0].ucc
         names = [f"{ucc}:{order.order_number}" for order in orders]
@@ -69,6 +70,9 @@ class Claims:
             ours = [replace(order, lane=lane) for order in missing]
             await self._ledger.call(enqueue_call(ours, batch=None, ttl_seconds=self._ttl_seconds))
         jobs = [Job.decode(answer) for answer in answers if answer not in (_ENDED, _MISSING)]
+        if lane == Lane.RISK:
+            for job in jobs:
+                self._lease.escalate(job.name)
         return [self._take(job, lane) for job in jobs if self._is_news(job)]
 
     async def draw(self, backlog: str, at_most: int) -> tuple[int, list[Job]]:

@@ -104,9 +104,13 @@ class Lease:
             self._publish(LeaseTaken(worker, os.getpid()))
         self._validity.renew(asked_at)
         for name in urgent:
-            if (job := self._held.get(name.decode())) is not None:
-                self._on_urgent(job)
+            self.escalate(name.decode())
         await self._reconciliation.compare(worker, count)
+
+    def escalate(self, name: str) -> None:
+        """Say that an order was asked for again as risk. For one that is not held this does nothing."""
+        if (job := self._held.get(name)) is not None:
+            self._on_urgent(job)
 
     async def take(self, step: Callable[[str], ScriptCall]) -> Any:
         """Run a script that takes orders, made for the worker's id; again under a new id where the lease is lost meanwhile."""

@@ -1,6 +1,7 @@
 """One account's queue: whose turn is next, when the rate limiter says so."""
 
 import asyncio
+import math
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Final
@@ -12,7 +13,7 @@ from worker.orders.pacer import Pacer
 from worker.orders.places import Places
 from worker.orders.ports import RateLimiter, TurnRequest, Turns
 from worker.orders.verdict import Verdict
-from worker.orders.waiting import RISK, WaitingOrders
+from worker.orders.waiting import RISK, ROUTINE, WaitingOrders
 
 __all__ = ["AccountQueue", "QueuePolicy", "SharedQueueing"]
 
@@ -23,13 +24,24 @@ _ENTITLED_LOOK_SECONDS: Final = 0.05
 class QueuePolicy:
     """How much may be under way.
 
-    `at_once`: calls of one account in flight. `all_at_once`: calls of the process in flight. `blocked_seconds`: how long
-    a blocked account answers without a call.
+    `at_once`: calls of one account in flight. `all_at_once`: calls of the process in flight. Risk orders may have `kept` and
+    `all_kept` more, so that a routine call that hangs holds none of them back. `blocked_seconds`: how long a blocked account
+    answers without a call.
     """
 
     at_once: int = 16
     all_at_once: int = 64
     blocked_seconds: float = 5.0
+
+    @property
+    def kept(self) -> int:
+        """Calls of an account that are kept for risk orders: a quarter more, at least one."""
+        return math.ceil(self.at_once / 4)
+
+    @property
+    def all_kept(self) -> int:
+        """Calls of the process that are kept for risk orders: an eighth more, at least one."""
+        return math.ceil(self.all_at_once / 8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +88,16 @@ class AccountQueue:
         return self._orders.take_out(numbers)
 
     @property
-    def waiting(self) -> int:
+    def first_sends(self) -> int:
         """See AccountQueues."""
-        return len(self._orders)
+        return self._orders.first_sends
 
-    @property
-    def is_free(self) -> bool:
+    def is_free(self, job: Job) -> bool:
         """See AccountQueues."""
-        if self._orders or self._shared.places.are_contended or self._in_flight >= self._shared.policy.at_once:
+        urgency = RISK if job.is_risk else ROUTINE
+        if self._orders and self._orders.first_urgency <= urgency:
+            return False
+        if self._free_share(urgency) <= 0 or self._shared.places.are_contended(urgency):
             return False
         return not (self._shared.rate_limiter.is_limited(self._ucc) or self._stopped_seconds())
 
@@ -93,7 +107,7 @@ class AccountQueue:
         if not_before > now:
             self._orders.push(job, not_before=not_before)
             self._set_timer(min(not_before, job.waits_until))
-        elif self.is_free:
+        elif self.is_free(job):
             self._give_turn(job, asyncio.get_running_loop().time())
         else:
             self._orders.push(job)
@@ -104,7 +118,7 @@ class AccountQueue:
         """See AccountQueues; the order must be in flight."""
         job.is_in_flight = False
         self._in_flight -= 1
-        self._shared.places.give_back()
+        self._shared.places.give_back(job)
         self._give_turns()
 
     def escalate(self, job: Job) -> None:
@@ -131,11 +145,11 @@ class AccountQueue:
 
     def _give_turns(self) -> None:
         """Give turns as far as nothing stands in the way, and have what does look here again when it is gone."""
-        while self._orders and self._in_flight < self._shared.policy.at_once:
+        while self._orders and self._free_share(self._orders.first_urgency) > 0:
             if seconds := self._stopped_seconds():
                 self._timer.set(asyncio.get_running_loop().time() + seconds)
                 return
-            if self._shared.places.free <= 0:
+            if self._free_places(self._orders.first_urgency) <= 0:
                 self._shared.places.wait(self._use_place, self._orders.first_urgency)
                 return
             if self._shared.rate_limiter.is_limited(self._ucc):
@@ -146,7 +160,7 @@ class AccountQueue:
 
     def _give_turn(self, job: Job, granted_at: float) -> None:
         self._in_flight += 1
-        self._shared.places.take()
+        self._shared.places.take(job)
         job.is_in_flight = True
         self._shared.on_turn(job, granted_at)
 
@@ -161,17 +175,25 @@ class AccountQueue:
         return self.stop.paused_seconds or (0.0 if self._shared.is_entitled() else _ENTITLED_LOOK_SECONDS)
 
     def _may_send(self) -> bool:
-        has_place = self._in_flight < self._shared.policy.at_once and self._shared.places.free > 0
-        return bool(self._orders) and has_place and not self._stopped_seconds()
+        return bool(self._orders) and self._free_places(self._orders.first_urgency) > 0 and not self._stopped_seconds()
+
+    def _free_share(self, urgency: int) -> int:
+        """Count the calls that may be added for the account's orders of this urgency; below 1 for none."""
+        policy = self._shared.policy
+        return policy.at_once - self._in_flight + (policy.kept if urgency == RISK else 0)
+
+    def _free_places(self, urgency: int) -> int:
+        """Count the calls that may be added for them, also by the process."""
+        return min(self._free_share(urgency), self._shared.places.free_for(urgency))
 
     # ------------------------------------------------------------------ turns that the rate limiter grants
 
     @property
     def _wanted(self) -> int:
         """Count the turns that are worth asking for, beside those that are reserved."""
-        free = min(self._shared.policy.at_once - self._in_flight, self._shared.places.free)
-        wanted = min(free, self._orders.alike) - self._reserved
-        return max(wanted, 1) if self._orders.first_urgency == RISK else wanted
+        urgency = self._orders.first_urgency
+        wanted = min(self._free_places(urgency), self._orders.alike) - self._reserved
+        return max(wanted, 1) if urgency == RISK else wanted
 
     def _ask(self) -> None:
         """Have turns asked for now. A wait until the next one is cut short by nothing less than a more urgent order."""
@@ -189,16 +211,19 @@ class AccountQueue:
         self._asked_for = self._orders.first_urgency
         return TurnRequest(self._ucc, self._wanted, is_risk=self._asked_for == RISK)
 
-    def granted(self, turns: Turns) -> None:
+    def granted(self, request: TurnRequest, turns: Turns) -> None:
         """See Asker."""
         loop = asyncio.get_running_loop()
         offset = loop.time() - self._shared.clock()
         for at in turns.at:
             self._reserved += 1
             loop.call_at(max(at + offset, loop.time()), self._use_turn, at + offset)
+        if self._asked_for == RISK and not request.is_risk:
+            return  # a risk order came meanwhile, and is asked for next
         self._asked_for = None
         if len(self._orders) > self._reserved:
-            self._asked_for = self._orders.first_urgency
+            is_risk = self._orders.first_urgency == RISK and self._orders.alike > self._reserved
+            self._asked_for = RISK if is_risk else ROUTINE
             self._shared.pacer.want(self, turns.again_at + offset, urgent=False)
 
     def _use_turn(self, granted_at: float) -> None:

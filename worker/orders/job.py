@@ -89,6 +89,11 @@ class Job:
         """It waits for no routine order."""
         return self.lane == Lane.RISK
 
+    @property
+    def has_had_turn(self) -> bool:
+        """A cancel of it was tried before, or may have been, by this worker or another one."""
+        return self.attempts > 0 or self.maybe_sent
+
     def doubt(self) -> None:
         """Assume that a worker nobody can ask any more sent a cancel: at any time since the order was accepted.
 

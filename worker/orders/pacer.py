@@ -25,8 +25,8 @@ class Asker(Protocol):
         """Say what is wanted now; None for nothing."""
         ...
 
-    def granted(self, turns: Turns) -> None:
-        """Take what a request was granted."""
+    def granted(self, request: TurnRequest, turns: Turns) -> None:
+        """Take what a request was granted; others may have been made meanwhile."""
         ...
 
 
@@ -85,8 +85,8 @@ class Pacer:
         self._asked_at = asyncio.get_running_loop().time()
         requests = [request for _, request in asking]
         answers = await self._rate_limiter.take(requests, ahead_seconds=_AHEAD_SECONDS)
-        for (account, _), turns in zip(asking, answers, strict=True):
-            account.granted(turns)
+        for (account, request), turns in zip(asking, answers, strict=True):
+            account.granted(request, turns)
 
     async def _until_due(self) -> None:
         loop = asyncio.get_running_loop()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from worker.orders.job import Job
 from worker.orders.waiting import RISK, ROUTINE
 
 __all__ = ["Places"]
@@ -10,36 +11,53 @@ __all__ = ["Places"]
 class Places:
     """Account queues that find no place get the next ones in turn, those with a risk order first.
 
-    `free` may fall below 0: an account that was blocked answers its orders without a call, whatever is in flight.
+    `most`: calls in flight. `kept`: so many more are for risk orders alone, whatever is in flight. There may be more calls
+    than places: an account that was blocked answers its orders without a call, and a turn that the rate limiter grants is
+    used.
     """
 
-    def __init__(self, most: int) -> None:
-        self._most = self.free = most
+    def __init__(self, most: int, kept: int = 0) -> None:
+        self._most = self._free = most
+        self._kept = kept
+        self._risk_in_flight: set[Job] = set()
         self._starving: tuple[dict[Callable[[], bool], None], ...] = ({}, {})  # by urgency
 
-    @property
-    def are_contended(self) -> bool:
-        """A queue waits for a place, or would have to."""
-        return self.free <= 0 or bool(self._starving[RISK]) or bool(self._starving[ROUTINE])
+    def free_for(self, urgency: int) -> int:
+        """Count the calls that may be added now for orders of this urgency; below 1 for none."""
+        if urgency == RISK:
+            return self._kept + max(self._free, -len(self._risk_in_flight))
+        return self._free
+
+    def are_contended(self, urgency: int) -> bool:
+        """Tell whether a queue with an order as urgent waits for a place, or would have to."""
+        return self.free_for(urgency) <= 0 or any(self._starving[: urgency + 1])
 
     @property
     def are_all_free(self) -> bool:
         """No call is in flight."""
-        return self.free == self._most
+        return self._free == self._most
 
-    def take(self) -> None:
-        """Use a place."""
-        self.free -= 1
+    def take(self, job: Job) -> None:
+        """Use a place for an order."""
+        self._free -= 1
+        if job.is_risk:
+            self._risk_in_flight.add(job)
 
     def wait(self, wake: Callable[[], bool], urgency: int) -> None:
-        """Have `wake` called when a place is free; it answers whether it still wants one."""
+        """Have `wake` called when a place is free for this urgency; it answers whether it still wants one."""
         self._starving[urgency][wake] = None
 
-    def give_back(self) -> None:
-        """Free a place, and wake the queue whose turn it is."""
-        self.free += 1
-        for queues in self._starving:
-            while queues:
+    def give_back(self, job: Job) -> None:
+        """Free the order's place, and wake the queue whose turn it is."""
+        self._free += 1
+        self._risk_in_flight.discard(job)  # it may have become one in flight
+        self.offer()
+
+    def offer(self) -> None:
+        """Wake the queue whose turn it is, if there is a place for it: after a queue that was woken used none."""
+        for urgency in (RISK, ROUTINE):
+            queues = self._starving[urgency]
+            while queues and self.free_for(urgency) > 0:
                 wake = next(iter(queues))
                 del queues[wake]
                 if wake():

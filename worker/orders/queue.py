@@ -37,7 +37,7 @@ class AccountQueues:
         on_deadline: Callable[[Job], None],
         publish: Publish,
     ) -> None:
-        places, pacer = Places(policy.all_at_once), Pacer(rate_limiter, publish)
+        places, pacer = Places(policy.all_at_once, policy.all_kept), Pacer(rate_limiter, publish)
         self._shared = SharedQueueing(rate_limiter, pacer, policy, clock, is_entitled, on_turn, on_deadline, places)
         self._accounts: dict[str, AccountQueue] = {}
 
@@ -54,9 +54,9 @@ class AccountQueues:
         """Let a waiting order that became urgent overtake every routine order."""
         self._of(job.ucc).escalate(job)
 
-    def is_free(self, ucc: str) -> bool:
-        """Tell whether the account's next turn would come at once."""
-        return self._of(ucc).is_free
+    def is_free(self, job: Job) -> bool:
+        """Tell whether the order would have its turn at once."""
+        return self._of(job.ucc).is_free(job)
 
     def is_fresh(self, ucc: str, granted_at: float) -> bool:
         """Tell whether a turn that was granted then may still be used."""
@@ -80,9 +80,9 @@ class AccountQueues:
         """No call is in flight."""
         return self._shared.places.are_all_free
 
-    def waiting(self, ucc: str) -> int:
-        """Count the account's orders that wait for their turn."""
-        return 0 if (account := self._accounts.get(ucc)) is None else account.waiting
+    def first_sends(self, ucc: str) -> int:
+        """Count the account's orders that wait for their first turn."""
+        return 0 if (account := self._accounts.get(ucc)) is None else account.first_sends
 
     def is_quiet(self, ucc: str) -> bool:
         """Tell whether the account neither sends nor wants to."""

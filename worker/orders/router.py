@@ -195,7 +195,7 @@ class Router:
         if isinstance(step, Send):
             if step.not_before > now:
                 self._ledger.note(job, Status.WAITING, step.waiting_for)
-            elif not self.queues.is_free(job.ucc):
+            elif not self.queues.is_free(job):
                 self._ledger.note(job, Status.WAITING, "pace")
             job.waits_until = _ends_at(job, step)
             self.queues.enqueue(job, not_before=step.not_before)
