@@ -7,99 +7,71 @@ without delay speaks plain HTTP. The path of every call begins with the account.
 import argparse
 import asyncio
 import json
-import os
 import re
-import socket
 import ssl
 import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
-__all__ = ["Answer", "Counting", "answer_for", "serve"]
+from tests.rate.wire import Listener, Wire
+
+__all__ = ["Answer", "Counting", "answer_for"]
 
 _LENGTH: Final = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _ANSWER_SECONDS: Final = 0.02
 _CALLS_A_CONNECTION: Final = 4
 """A connection is closed with so many answers: a broker's gateway does not keep one for ever."""
-_TICK_SECONDS: Final = 0.005
 
 Answer = tuple[int, float]
 """HTTP status, and the seconds of its Retry-After; 0 is no such header."""
 
 
 def answer_for(trouble: str, number: int) -> Answer:
-    """Decide the answer to the `number`th call of an account, the first being 0."""
-    if trouble == "complaints" and number % 7 == 3:
+    """Decide the answer to the `number`th call of an account, the first being 0.
+
+    Complaints come seldom enough that an account recovers in between: it is above its rate then, if ever.
+    """
+    if trouble == "complaints" and number % 40 == 3:
         return 429, 0.0
-    if trouble == "retry_after" and number % 10 == 3:
+    if trouble == "retry_after" and number % 20 == 3:
         return 429, 2.0
     return 200, 0.0
 
 
 class Counting:
-    """The journal: account, when the whole request was there, status, when the answer left, seconds of Retry-After."""
+    """The calls: account, when the request was whole, when the answer was begun and had left, its Retry-After."""
 
     def __init__(self, trouble: str) -> None:
         self._trouble = trouble
         self._calls = Counter[str]()
         self.journal: list[list[Any]] = []
-        self.latest_seconds = 0.0
 
-    def receive(self, head: bytes, at: float) -> list[Any]:
-        """Note a call and decide its answer; the time when that leaves is filled in later."""
-        ucc = head.split(b" ", 2)[1].split(b"/")[1].decode()
-        status, pause = answer_for(self._trouble, self._calls[ucc])
-        self._calls[ucc] += 1
-        entry = [ucc, at, status, None, pause]
-        self.journal.append(entry)
-        return entry
-
-    async def watch_itself(self) -> None:
-        """Note how late this process is at most: arrivals are no more exact than that."""
-        while True:
-            due_at = time.monotonic() + _TICK_SECONDS
-            await asyncio.sleep(_TICK_SECONDS)
-            self.latest_seconds = max(self.latest_seconds, time.monotonic() - due_at)
-
-    def report(self) -> bytes:
-        """Write the journal and how late this process was at most, since the last report, as a line."""
-        line = json.dumps({"journal": self.journal, "late_seconds": self.latest_seconds}).encode() + b"\n"
-        self.latest_seconds = 0.0
-        return line
-
-
-class _Connection(asyncio.Protocol):
-    def __init__(self, counting: Counting) -> None:
-        self._counting = counting
-        self._received = b""
-        self._calls = 0
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport
-
-    def data_received(self, data: bytes) -> None:
-        at = time.monotonic()
-        self._received += data
-        head, end, rest = self._received.partition(b"\r\n\r\n")
+    def receive(self, wire: Wire, data: bytes, at: float) -> None:
+        """Take what came in; a call that is whole is answered a little later."""
+        wire.received += data
+        head, end, rest = wire.received.partition(b"\r\n\r\n")
         length = _LENGTH.search(head)
         if not end or len(rest) < int(length[1] if length else 0):
             return
-        self._received = b""
-        self._calls += 1
-        asyncio.get_running_loop().call_later(_ANSWER_SECONDS, self._answer, self._counting.receive(head, at))
+        wire.received = b""
+        wire.calls += 1
+        ucc = head.split(b" ", 2)[1].split(b"/")[1].decode()
+        status, pause = answer_for(self._trouble, self._calls[ucc])
+        self._calls[ucc] += 1
+        entry = [ucc, at, None, None, pause]
+        self.journal.append(entry)
+        asyncio.get_running_loop().call_later(_ANSWER_SECONDS, self._answer, wire, entry, status)
 
-    def _answer(self, entry: list[Any]) -> None:
-        _, _, status, _, pause = entry
+    def _answer(self, wire: Wire, entry: list[Any], status: int) -> None:
+        is_last = wire.calls % _CALLS_A_CONNECTION == 0
+        entry[2] = time.monotonic()
+        wire.send(_reply(status, entry[4], is_last=is_last))
         entry[3] = time.monotonic()
-        is_last = self._calls % _CALLS_A_CONNECTION == 0
-        if not self._transport.is_closing():
-            self._transport.write(_reply(status, pause, is_last=is_last))  # type: ignore[attr-defined]
         if is_last:
-            self._transport.close()
+            wire.close()
 
 
 def _reply(status: int, pause: float, *, is_last: bool) -> bytes:
@@ -110,55 +82,26 @@ def _reply(status: int, pause: float, *, is_last: bool) -> bytes:
     return b"\r\n".join([*lines, b"", body])
 
 
-async def serve(counting: Counting, delay_seconds: float, tls: ssl.SSLContext | None) -> tuple[int, asyncio.Task[None]]:
-    """Listen on a free port of loopback; answer it, and the task that accepts."""
-    listening = socket.create_server(("127.0.0.1", 0), backlog=512)
-    listening.setblocking(False)
-    return listening.getsockname()[1], asyncio.create_task(_accept(listening, counting, delay_seconds, tls))
-
-
-async def _accept(
-    listening: socket.socket, counting: Counting, delay_seconds: float, tls: ssl.SSLContext | None
-) -> None:
-    greetings: set[asyncio.Task[None]] = set()
-    with listening:
-        while True:
-            accepted, _ = await asyncio.get_running_loop().sock_accept(listening)
-            greeting = asyncio.create_task(_greet(accepted, counting, delay_seconds, tls))
-            greetings.add(greeting)
-            greeting.add_done_callback(greetings.discard)
-
-
-async def _greet(accepted: socket.socket, counting: Counting, delay_seconds: float, tls: ssl.SSLContext | None) -> None:
-    # Until then the client's first flight lies in the socket: for the client the handshake takes so long.
-    await asyncio.sleep(delay_seconds)
-    with suppress(OSError):  # a client that has gone meanwhile, as one that was killed
-        await asyncio.get_running_loop().connect_accepted_socket(lambda: _Connection(counting), accepted, ssl=tls)
-
-
 async def _run(options: argparse.Namespace) -> None:
     counting = Counting(options.trouble)
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     tls.load_cert_chain(options.certificate)
-    served = [await serve(counting, delay / 1000, tls if delay else None) for delay in options.delays]
-    sys.stdout.write(json.dumps([port for port, _ in served]) + "\n")
+    listeners = [
+        Listener(counting.receive, delay_seconds=delay / 1000, tls=tls if delay else None) for delay in options.delays
+    ]
+    sys.stdout.write(json.dumps([listener.port for listener in listeners]) + "\n")
     sys.stdout.flush()
-    # A broker has a machine of its own: it must not see a call late because the workers are busy.
-    with suppress(PermissionError):
-        os.nice(-10)
-    watching = asyncio.create_task(counting.watch_itself())
     ended = asyncio.Event()
     asyncio.get_running_loop().add_reader(sys.stdin, _obey, counting, ended)
     await ended.wait()
-    watching.cancel()
 
 
 def _obey(counting: Counting, ended: asyncio.Event) -> None:
     if not sys.stdin.readline():
         ended.set()
         return
-    sys.stdout.buffer.write(counting.report())
-    sys.stdout.buffer.flush()
+    sys.stdout.write(json.dumps(counting.journal) + "\n")
+    sys.stdout.flush()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -16,12 +16,13 @@ SEEN_SECONDS: Final = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """One call as the broker saw it: whole at `at`, answered at `left_at` with a Retry-After of `pause_seconds` (0: none).
+    """One call as the broker saw it: whole at `at`, answered with a Retry-After of `pause_seconds` (0: none).
 
-    Times are of one monotonic clock. `left_at` is None for a call that was not answered yet.
+    The answer left between `begun_at` and `left_at`, both None for a call without one yet. Times are of one monotonic clock.
     """
 
     at: float
+    begun_at: float | None = None
     left_at: float | None = None
     pause_seconds: float = 0.0
 
@@ -42,7 +43,7 @@ class Figures:
         if not self.sends:
             return "NOT MEASURED"
         complaints = ["ABOVE"] * (self.busiest > self.most) + ["IN A PAUSE"] * (self.in_pause > 0)
-        return ", ".join(complaints) or "ok"
+        return " and ".join(complaints) or "ok"
 
 
 def judge(sends: Sequence[Send], rate: float, *, changed_at: float | None = None, new_rate: float = 0.0) -> Figures:
@@ -67,8 +68,8 @@ def _busiest(times: Sequence[float], rate: float) -> tuple[int, int, float]:
 
 def _in_pause(sends: Sequence[Send]) -> int:
     pauses = [
-        (send.left_at + HEARD_SECONDS, send.left_at + send.pause_seconds)
+        (send.left_at + HEARD_SECONDS, send.begun_at + send.pause_seconds)
         for send in sends
-        if send.pause_seconds and send.left_at is not None
+        if send.pause_seconds and send.left_at is not None and send.begun_at is not None
     ]
     return sum(any(first < send.at < last for first, last in pauses) for send in sends)

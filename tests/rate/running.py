@@ -20,19 +20,11 @@ from tests.rate.judging import Figures, Send, judge
 from worker.ledger.keys import WORKERS
 from worker.ops.process import child_environment, wait_until
 
-__all__ = ["Measured", "measure"]
+__all__ = ["measure"]
 
 _SPARE: Final = 1.5
 """More orders are asked for than the rate lets through: an account is never idle."""
 _DEADLINE_SECONDS: Final = 600.0
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """What a run showed: figures of each account, and how late the stand-in was at most when it noted a call."""
-
-    figures: dict[Account, Figures]
-    late_seconds: float
 
 
 @dataclass(slots=True)
@@ -84,8 +76,11 @@ class _Scene:
             self.changed_at = time.monotonic()
 
 
-def measure(run: Run, accounts: Sequence[Account], seconds: float, folder: Path) -> Measured:
-    """Let every account send as fast as it may for so many seconds, a burst of risk orders among the routine ones."""
+def measure(run: Run, accounts: Sequence[Account], seconds: float, folder: Path) -> dict[Account, Figures]:
+    """Let every account send as fast as it may for so many seconds, a burst of risk orders among the routine ones.
+
+    Raises ChildError, TimeoutError or PeerError where something did not start.
+    """
     with ExitStack() as stack:
         certificate, environment = _trust(folder)
         delays = sorted({account.delay_ms for account in accounts})
@@ -101,7 +96,6 @@ def measure(run: Run, accounts: Sequence[Account], seconds: float, folder: Path)
         scene.write()
         scene.start()
         wait_until(lambda: server.client.zcard(WORKERS) >= run.processes, "workers to start", timeout_seconds=60)
-        broker.ask()  # what was late before does not count
         _play(scene, seconds)
         return _judged(broker.ask(), scene)
 
@@ -144,12 +138,11 @@ def _wait_for(at: float) -> None:
     time.sleep(max(0.0, at - time.monotonic()))
 
 
-def _judged(said: dict[str, Any], scene: _Scene) -> Measured:
+def _judged(journal: Any, scene: _Scene) -> dict[Account, Figures]:
     sends: dict[str, list[Send]] = {account.ucc: [] for account in scene.accounts}
-    for ucc, at, _, left_at, pause in said["journal"]:
-        sends[ucc].append(Send(at, left_at, pause))
-    figures = {
+    for ucc, *about in journal:
+        sends[ucc].append(Send(*about))
+    return {
         account: judge(sends[account.ucc], account.rate, changed_at=scene.changed_at, new_rate=account.rate / 2)
         for account in scene.accounts
     }
-    return Measured(figures, said["late_seconds"])

@@ -1,15 +1,24 @@
 """How the rate's own check judges, and its stand-in broker on real sockets. No time is asserted."""
 
+import ast
 import asyncio
 import ssl
+import sys
+import time
+from pathlib import Path
 
 import httpx
 import pytest
 import trustme
 
-from tests.rate.broker import Counting, answer_for, serve
+from tests.rate import broker as broker_module
+from tests.rate import wire
+from tests.rate.broker import Counting, answer_for
 from tests.rate.cells import PROCESSES, QUICK, TROUBLES, Account, runs
 from tests.rate.judging import Send, judge
+from tests.rate.wire import Listener
+
+IMPORTS = (ast.Import, ast.ImportFrom)
 
 
 def sends(*times: float) -> list[Send]:
@@ -47,12 +56,12 @@ def test_of_two_rates_the_one_that_was_kept_worse_is_reported():
 
 @pytest.mark.parametrize(("at", "in_pause"), [(1.04, 0), (1.06, 1), (2.9, 1), (3.1, 0)])
 def test_a_send_within_a_retry_after_is_counted_once_the_answer_can_have_been_heard(at, in_pause):
-    complained = Send(0.9, left_at=1.0, pause_seconds=2.0)
+    complained = Send(0.9, begun_at=1.0, left_at=1.0, pause_seconds=2.0)
     assert in_pause == judge([complained, complained, Send(at)], 8).in_pause
 
 
 def test_an_account_that_only_paused_wrongly_is_not_ok():
-    assert "IN A PAUSE" == judge([Send(0.0, left_at=0.0, pause_seconds=2.0), Send(1.5)], 8).verdict
+    assert "IN A PAUSE" == judge([Send(0.0, begun_at=0.0, left_at=0.0, pause_seconds=2.0), Send(1.5)], 8).verdict
 
 
 def test_the_sample_has_every_trouble_and_is_a_part_of_the_grid():
@@ -77,6 +86,14 @@ def test_only_the_troubles_of_a_broker_change_its_answers(trouble, answers):
     assert answers == {answer_for(trouble, number) for number in range(20)}
 
 
+@pytest.mark.parametrize("module", [broker_module, wire])
+def test_the_stand_in_shares_nothing_with_the_workers_that_it_judges(module):
+    imports = [node for node in ast.walk(ast.parse(Path(module.__file__).read_text())) if isinstance(node, IMPORTS)]
+    named = {getattr(node, "module", None) or node.names[0].name for node in imports}
+    assert {"asyncio", "ssl"} <= named
+    assert set() == {name for name in named if name.partition(".")[0] in ("neo_cancel", "worker", "config")}
+
+
 @pytest.fixture(scope="module")
 def authority():
     return trustme.CA()
@@ -90,15 +107,13 @@ async def broker(request, authority):
     if request.param:
         tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         authority.issue_cert("127.0.0.1").configure_cert(tls)
-    port, accepting = await serve(counting, 0.0, tls)
+    listener = Listener(counting.receive, delay_seconds=0.0, tls=tls)
     trust = ssl.create_default_context()
     authority.configure_trust(trust)
-    async with httpx.AsyncClient(
-        base_url=f"{'https' if tls else 'http'}://127.0.0.1:{port}/AB123/", verify=trust
-    ) as client:
+    url = f"{'https' if tls else 'http'}://127.0.0.1:{listener.port}/AB123/"
+    async with httpx.AsyncClient(base_url=url, verify=trust) as client:
         yield client, counting
-    accepting.cancel()
-    await asyncio.gather(accepting, return_exceptions=True)
+    listener.close()
 
 
 async def test_the_stand_in_notes_each_call_with_its_answer(broker):
@@ -106,8 +121,23 @@ async def test_the_stand_in_notes_each_call_with_its_answer(broker):
     replies = [await client.post("quick/order/cancel", content=b"jData=%7B%7D") for _ in range(5)]
     assert [200, 200, 200, 429, 200] == [reply.status_code for reply in replies]
     assert [None, None, None, "2", None] == [reply.headers.get("retry-after") for reply in replies]
-    assert [("AB123", 200), ("AB123", 429)] == [(entry[0], entry[2]) for entry in counting.journal[2:4]]
-    assert all(at < left_at for _, at, _, left_at, _ in counting.journal)
+    assert [("AB123", 0.0), ("AB123", 2.0)] == [(entry[0], entry[4]) for entry in counting.journal[2:4]]
+    assert all(at < begun_at < left_at for _, at, begun_at, left_at, _ in counting.journal)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells when the bytes of a stream came in")
+@pytest.mark.parametrize("broker", [False], indirect=True)
+async def test_a_call_came_when_it_came_and_not_when_a_busy_stand_in_read_it(broker):
+    client, counting = broker
+    reader, writer = await asyncio.open_connection("127.0.0.1", client.base_url.port)
+    await asyncio.sleep(0.05)  # accepted
+    writer.write(b"POST /AB123/x HTTP/1.1\r\ncontent-length: 0\r\n\r\n")
+    time.sleep(0.05)
+    awake_at = time.monotonic()
+    await reader.readuntil(b"\r\n")
+    writer.close()
+    await writer.wait_closed()
+    assert counting.journal[0][1] < awake_at
 
 
 async def test_the_stand_in_closes_every_connection_after_four_calls(broker):
