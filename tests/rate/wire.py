@@ -71,7 +71,6 @@ class Wire:
         self._incoming.write(data)
         clear = b""
         with suppress(ssl.SSLWantReadError):
-            self._tls.do_handshake()
             while part := self._tls.read(_MOST_BYTES):
                 clear += part
         if self._outgoing.pending:
