@@ -16,7 +16,7 @@ UV_HERE = UV_PROJECT_ENVIRONMENT=$(VENV) UV_PYTHON=$(PY) UV_PYTHON_DOWNLOADS=nev
 STAMP = $(VENV)/.synced
 SOURCES = producers worker config tests
 
-.PHONY: help install demo up test lint unit soak chaos simulate bench latency format clean
+.PHONY: help install demo up test lint unit soak chaos simulate bench rate latency format clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' Makefile
@@ -72,9 +72,12 @@ chaos: $(STAMP) ## Kill, freeze, cut, drop and double for SECONDS=60 with SEED=1
 simulate: $(STAMP) ## The order machine in virtual time against adversarial brokers, for SECONDS=60 from SEED=1 on, on two cores
 	@$(PY) -m tests.simulation --seconds $(SECONDS) --seed $(SEED) --jobs 2
 
-bench: $(STAMP) ## Measure against rivals in the same run; BENCH_JSON=FILE; under ten minutes
+bench: $(STAMP) ## Measure against rivals in the same run; BENCH_JSON=FILE; a quarter of an hour
 	@$(UV_HERE) sync --frozen --quiet --group bench
 	@$(PY) -m tests.benchmarks
+
+rate: $(STAMP) ## Count at a broker whether any account is ever above its rate; RATE_JSON=FILE; four minutes
+	@$(PY) -m tests.rate
 
 latency: $(STAMP) ## Measure from the broker's "Ok" to the final, verified status; LATENCY_JSON=FILE; three minutes
 	@$(PY) -m tests.benchmarks.latency

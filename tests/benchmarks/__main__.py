@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from tests.benchmarks.measures import bulk, fairness, latency, rate, volume
+from tests.benchmarks.measures import bulk, fairness, latency, paced, rate, volume, wide
 from tests.benchmarks.results import Results
 from tests.benchmarks.rivals.catalogue import RIVALS
 from tests.benchmarks.stage import Size, Stage, running_stage
@@ -29,14 +29,15 @@ IN_TURN: Mapping[str, Measure] = {
     "latency": latency.ours,
     **{rival.name: partial(bulk.rival, rival=rival) for rival in RIVALS},
     "enqueue": bulk.enqueue,
+    "paced": paced.paced,
 }
 """Measured in every round."""
 
-ONCE: Mapping[str, Measure] = {"drain": rate.drain, "many": volume.many}
-"""Measured once, after the rounds: they take a minute each."""
+ONCE: Mapping[str, Measure] = {"drain": rate.drain, "many": volume.many, "wide": wide.wide}
+"""Measured once, after the rounds: they take minutes."""
 
 _RIVALS = frozenset(rival.name for rival in RIVALS)
-_QUICK = Size(orders=1_000, accounts=20, rival_orders=200, singles=40, many=3_000, rounds=1)
+_QUICK = Size(orders=1_000, accounts=20, rival_orders=200, singles=40, many=3_000, wide=500, rounds=1)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -109,6 +110,7 @@ def _size(options: argparse.Namespace) -> Size:
         rival_orders=min(orders, usual.rival_orders),
         singles=usual.singles,
         many=options.many or usual.many,
+        wide=options.wide or usual.wide,
         rounds=options.rounds or usual.rounds,
     )
 
@@ -119,6 +121,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--orders", type=_count, help="orders of the bulk (default: 10000)")
     parser.add_argument("--accounts", type=_count, help="accounts they are spread over (default: 100)")
     parser.add_argument("--many", type=_count, help="orders of the big bulk (default: 100000)")
+    parser.add_argument("--wide", type=_count, help="accounts of the wide bulk (default: 10000)")
     parser.add_argument("--only", metavar="NAME,...", help=f"of {', '.join([*IN_TURN, *ONCE])}")
     parser.add_argument("--quick", action="store_true", help="one small round, to see that it runs")
     parser.add_argument("--json", metavar="PATH", default=os.environ.get("BENCH_JSON"), help="(default: $BENCH_JSON)")

@@ -1,8 +1,9 @@
 """The arithmetic of the benchmark: pure functions on lists of numbers."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
-__all__ = ["busiest_second", "latencies", "percentile"]
+__all__ = ["busiest_account", "busiest_second", "latencies", "percentile", "share_of_busier"]
 
 
 def percentile(values: Iterable[float], percent: float) -> float:
@@ -23,6 +24,22 @@ def busiest_second(times: Iterable[float], window_seconds: float = 1.0) -> int:
             first += 1
         most = max(most, last - first + 1)
     return most
+
+
+def busiest_account(orders: Iterable[tuple[str, str]], arrived: Mapping[str, Sequence[float]]) -> int:
+    """The busiest second of the account that had the busiest one. `orders` are pairs of account and order number."""
+    times: dict[str, list[float]] = {}
+    for ucc, number in orders:
+        times.setdefault(ucc, []).extend(arrived.get(number, ()))
+    return max(map(busiest_second, times.values()), default=0)
+
+
+def share_of_busier(counts: Mapping[str, int]) -> float:
+    """The part of all orders that the busier process sent, of two; `counts` are by ACCOUNT.PROCESS."""
+    by_process = Counter[str]()
+    for account, count in counts.items():
+        by_process[account.rpartition(".")[2]] += count
+    return max(by_process.values()) / by_process.total()
 
 
 def latencies(asked: Mapping[str, float], arrived: Mapping[str, Sequence[float]]) -> list[float]:

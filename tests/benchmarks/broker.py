@@ -30,6 +30,10 @@ class StandIn:
         """When each order's cancels arrived, by the host's monotonic clock."""
         return self._call("GET", "/control/arrivals")
 
+    def accounts(self) -> dict[str, int]:
+        """How many orders of each account were cancelled since the last reset."""
+        return self._call("GET", "/control/accounts")
+
     def reset(self) -> None:
         """Forget everything."""
         self._call("POST", "/control/reset")

@@ -33,13 +33,17 @@ _WARM_UP: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How much is measured. `rival_orders` is less than `orders`: rivals are slow, and rates are compared."""
+    """How much is measured. `rival_orders` is less than `orders`: rivals are slow, and rates are compared.
+
+    `wide` is the number of accounts of a wide bulk.
+    """
 
     orders: int = 10_000
     accounts: int = 100
     rival_orders: int = 2_000
     singles: int = 200
     many: int = 100_000
+    wide: int = 10_000
     rounds: int = 3
 
 
@@ -112,8 +116,14 @@ class Stage:
             yield producer, pids
 
     @contextmanager
-    def ours(self, nodes: Sequence[Sequence[str]], *, verify: bool) -> Generator[tuple[Peer, Sequence[int], Ledger]]:
-        """Run one worker process for each entry of `nodes`, which names its lanes; warm."""
+    def ours(
+        self, nodes: Sequence[Sequence[str]], *, verify: bool, accounts: int = 0, are_told_apart: bool = False
+    ) -> Generator[tuple[Peer, Sequence[int], Ledger]]:
+        """Run one worker process for each entry of `nodes`, which names its lanes; warm.
+
+        `accounts` is how many accounts of each name the workers know at least. With `are_told_apart` the stand-in knows an
+        account as ACCOUNT.0 from the first process, ACCOUNT.1 from the second: its book is divided likewise.
+        """
         self.empty()
         env = {
             "NEO_CANCEL_ORDERS_PER_SECOND": "0",
@@ -123,10 +133,10 @@ class Stage:
         with ExitStack() as stack:
             producer = stack.enter_context(self.producer("tests.benchmarks.ours"))
             pids: list[int] = []
-            for lanes in nodes:
+            for at, lanes in enumerate(nodes):
                 node = running_worker(
                     redis_url=self.redis_url,
-                    accounts_file=self._accounts_file(),
+                    accounts_file=self._accounts_file(accounts, suffix=f".{at}" if are_told_apart else ""),
                     log_path=self.folder / "ours-worker.log",
                     lanes=lanes,
                     env=env,
@@ -139,21 +149,21 @@ class Stage:
                 ledger.wait_final(batch.names, within_seconds=30)
             yield producer, pids, ledger
 
-    def _accounts_file(self) -> Path:
-        path = self.folder / "accounts.json"
+    def _accounts_file(self, least: int, *, suffix: str) -> Path:
+        many = max(least, self.size.accounts, 100)
+        path = self.folder / f"accounts-{many}{suffix}.json"
         if not path.exists():
-            accounts = {ucc: self._account(ucc) for ucc in _accounts(self.size.accounts)}
-            path.write_text(json.dumps(accounts))
+            path.write_text(json.dumps({ucc: self._account(ucc, suffix) for ucc in _accounts(many)}))
         return path
 
-    def _account(self, ucc: str) -> dict[str, Any]:
+    def _account(self, ucc: str, suffix: str) -> dict[str, Any]:
         rate = RATE if ucc.startswith(LIMITED) else 0
-        return {"base_url": f"{self.broker.url}/{ucc}", "sid": "sid", "auth": "auth", "orders_per_second": rate}
+        url = f"{self.broker.url}/{ucc}{suffix}"
+        return {"base_url": url, "sid": "sid", "auth": "auth", "orders_per_second": rate}
 
 
-def _accounts(accounts: int) -> list[str]:
+def _accounts(many: int) -> list[str]:
     """All accounts anybody uses: A and L in numbers, B, Q, R and S a few."""
-    many = max(accounts, 100)
     return [f"{prefix}{at:03d}" for prefix in "ALBQRS" for at in range(many if prefix in "AL" else 10)]
 
 

@@ -84,6 +84,8 @@ class Market:
             return _ok(b'{"count":%d}' % len(self.arrivals))
         if what == b"/arrivals":
             return _ok(orjson.dumps(self.arrivals))
+        if what == b"/accounts":
+            return _ok(orjson.dumps({account.decode(): len(rows) for account, rows in self._rows.items()}))
         return _NOT_HERE
 
 

@@ -6,7 +6,7 @@ import json
 import aiohttp
 import pytest
 
-from tests.benchmarks.arithmetic import busiest_second, latencies, percentile
+from tests.benchmarks.arithmetic import busiest_account, busiest_second, latencies, percentile, share_of_busier
 from tests.benchmarks.batch import Batch
 from tests.benchmarks.lines import RATIOS, Line
 from tests.benchmarks.results import Results, Value
@@ -39,6 +39,15 @@ def test_there_is_no_percentile_of_nothing():
 )
 def test_the_busiest_second_rolls_and_is_open_at_its_end(times, expected):
     assert expected == busiest_second(times)
+
+
+def test_seconds_of_two_accounts_are_not_added_up():
+    orders = [("A000", "1"), ("A000", "2"), ("A001", "3"), ("A001", "4")]
+    assert 2 == busiest_account(orders, {"1": [0.0], "2": [0.5], "3": [0.1, 5.0]})
+
+
+def test_the_busier_process_is_the_one_that_sent_more_over_all_accounts():
+    assert 0.7 == share_of_busier({"A000.0": 1, "A000.1": 3, "A001.0": 2, "A001.1": 4})
 
 
 def test_a_latency_ends_with_the_first_arrival_and_needs_one():
@@ -92,6 +101,8 @@ async def test_a_cancel_is_acknowledged_and_then_stands_in_the_book(broker, path
         async with client.get(f"/AB123/quick/user/{book}") as reply:
             said = await reply.json()
         assert [(number, "cancelled")] == [(row["nOrdNo"], row["ordSt"]) for row in said["data"]]
+    async with client.get("/control/accounts") as reply:
+        assert {"AB123": 1} == await reply.json()
     async with client.get("/control/arrivals") as reply:
         assert {number: 1} == {name: len(times) for name, times in (await reply.json()).items()}
 

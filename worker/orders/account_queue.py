@@ -106,12 +106,12 @@ class AccountQueue:
         now = self._shared.clock()
         if not_before > now:
             self._orders.push(job, not_before=not_before)
-            self._set_timer(min(not_before, job.waits_until))
+            self._timer.set(self._loop_time_of(min(not_before, job.waits_until)))
         elif self.is_free(job):
             self._give_turn(job, asyncio.get_running_loop().time())
         else:
             self._orders.push(job)
-            self._set_timer(job.waits_until)
+            self._timer.set(self._loop_time_of(job.waits_until))
             self._give_turns()
 
     def release(self, job: Job) -> None:
@@ -222,8 +222,8 @@ class AccountQueue:
             return  # a risk order came meanwhile, and is asked for next
         self._asked_for = None
         if len(self._orders) > self._reserved:
-            is_risk = self._orders.first_urgency == RISK and self._orders.alike > self._reserved
-            self._asked_for = RISK if is_risk else ROUTINE
+            has_risk = self._orders.first_urgency == RISK and self._orders.alike > self._reserved
+            self._asked_for = RISK if has_risk else ROUTINE
             self._shared.pacer.want(self, turns.again_at + offset, urgent=False)
 
     def _use_turn(self, granted_at: float) -> None:
@@ -243,9 +243,6 @@ class AccountQueue:
             self.enqueue(job, 0.0)
         self._give_turns()
         return self._loop_time_of(self._orders.next_time())
-
-    def _set_timer(self, at: float) -> None:
-        self._timer.set(self._loop_time_of(at))
 
     def _loop_time_of(self, at: float) -> float:
         return asyncio.get_running_loop().time() + at - self._shared.clock()

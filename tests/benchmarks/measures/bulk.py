@@ -11,7 +11,7 @@ from tests.benchmarks.rivals.catalogue import IDLE, Rival
 from tests.benchmarks.stage import BOTH_LANES, Stage
 from tests.benchmarks.usage import cpu_seconds, machine_seconds
 
-__all__ = ["enqueue", "limit", "ours", "ours_bulk", "rival"]
+__all__ = ["enqueue", "enqueue_us", "limit", "ours", "ours_bulk", "rival"]
 
 Figures = dict[str, float]
 After = Callable[[Stage, Peer, Ledger], Figures]
@@ -26,13 +26,17 @@ def limit(stage: Stage) -> Figures:
 
 def enqueue(stage: Stage) -> Figures:
     """What enqueue_many costs a strategy while nobody works."""
+    return {"enqueue.us": enqueue_us(stage, stage.size.accounts, stage.size.orders)}
+
+
+def enqueue_us(stage: Stage, accounts: int, orders: int) -> float:
+    """Microseconds an order of one enqueue_many, while no worker works."""
     stage.empty()
-    size = stage.size
     with stage.producer("tests.benchmarks.ours") as producer:
         producer.ask(verb="bulk", batch=stage.batch("A", 20, 200).to_json())
-        told = producer.ask(verb="bulk", batch=stage.batch("A", size.accounts, size.orders).to_json())
+        told = producer.ask(verb="bulk", batch=stage.batch("A", accounts, orders).to_json())
     stage.empty()
-    return {"enqueue.us": (told["ended"] - told["began"]) / size.orders * 1e6}
+    return float(told["ended"] - told["began"]) / orders * 1e6
 
 
 def ours(stage: Stage, *, name: str, processes: int = 1, verify: bool = False, after: After | None = None) -> Figures:
