@@ -47,12 +47,14 @@ __all__ = ["Parts", "wire"]
 _REDIS_SECONDS: Final = 2.0
 _WATCH_SECONDS: Final = 1.0
 _PASS_SECONDS: Final = 0.5
+_ACCOUNTS_SECONDS: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
     """The collaborators that the runtime speaks to. All belong to one event loop."""
 
+    accounts: AccountsFile
     ledger: LedgerRoom
     broker: Broker
     router: Router
@@ -70,6 +72,7 @@ class Parts:
         ledger = self.ledger
         recovery = LeaderJob("recovery", _PASS_SECONDS, ledger.recovery.run_pass)
         return [
+            ("accounts file", _ACCOUNTS_SECONDS, self.accounts.watch),
             ("heartbeat", settings.lease / 3, ledger.lease.renew),
             ("suspects", settings.lease / 12, self.probation.clear_suspects),
             ("recovery", _PASS_SECONDS, partial(ledger.leader.tick, recovery)),
@@ -114,6 +117,7 @@ def wire(
     `begun`: see Dispatcher. `connect` makes the ledger's client, which greets each new connection through the Server.
     """
     file, server = AccountsFile(settings.accounts_file, publish), Server()
+    file.read_if_changed()  # before the first send
     rates, policies = Rates(file, settings.orders_per_second), Policies(file, _policy(settings))
     base = _Base(settings, publish, rates, policies)
     ledger = _ledger(base, LedgerClient(connect(settings, server), server, publish), lambda: in_hand)
@@ -135,7 +139,7 @@ def wire(
         begun=begun,
         publish=publish,
     )
-    return Parts(ledger, broker, router, probation, backlogs, dispatcher)
+    return Parts(file, ledger, broker, router, probation, backlogs, dispatcher)
 
 
 def _broker(settings: Settings, file: AccountsFile, publish: Publish) -> Broker:

@@ -59,10 +59,12 @@ class Counting:
         wire.received = b""
         wire.calls += 1
         ucc = head.split(b" ", 2)[1].split(b"/")[1].decode()
-        status, pause = answer_for(self._trouble, self._calls[ucc])
-        self._calls[ucc] += 1
+        is_send = head.startswith(b"POST ")
+        status, pause = answer_for(self._trouble, self._calls[ucc]) if is_send else (404, 0.0)
+        self._calls[ucc] += is_send
         entry = [ucc, at, None, None, pause]
-        self.journal.append(entry)
+        if is_send:  # what a worker that died may have sent is read first, beside the rate
+            self.journal.append(entry)
         asyncio.get_running_loop().call_later(_ANSWER_SECONDS, self._answer, wire, entry, status)
 
     def _answer(self, wire: Wire, entry: list[Any], status: int) -> None:

@@ -201,7 +201,8 @@ async def test_closing_ends_the_lease(desk):
 
 async def test_nothing_is_connected_before_it_is_needed(desk):
     """A worker starts while Redis is away, and waits for it."""
-    parts = wire(Settings(redis_url="redis://127.0.0.1:1/0"), desk.events.append, begun=lambda: None)
+    settings = desk.settings.model_copy(update={"redis_url": "redis://127.0.0.1:1/0"})
+    parts = wire(settings, desk.events.append, begun=lambda: None)
     assert (True, []) == (parts.is_idle, desk.events)
     await parts.close()
 

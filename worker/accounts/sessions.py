@@ -8,7 +8,7 @@ __all__ = ["FileSessions"]
 
 
 class FileSessions:
-    """See Sessions. A session that is missing or refused is looked for in the file, if that has changed."""
+    """See Sessions. A session changes with the file; one that is missing or refused is looked for there at once."""
 
     def __init__(self, file: AccountsFile) -> None:
         self._file = file

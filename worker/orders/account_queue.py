@@ -18,6 +18,7 @@ from worker.orders.waiting import RISK, ROUTINE, WaitingOrders
 __all__ = ["AccountQueue", "QueuePolicy", "SharedQueueing"]
 
 _ENTITLED_LOOK_SECONDS: Final = 0.05
+_EARLY_SECONDS: Final = 0.001
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,7 @@ class AccountQueue:
             self._orders.push(job, not_before=not_before)
             self._timer.set(self._loop_time_of(min(not_before, job.waits_until)))
         elif self.is_free(job):
-            self._give_turn(job, asyncio.get_running_loop().time())
+            self._give_turn(job, self._shared.clock())
         else:
             self._orders.push(job)
             self._timer.set(self._loop_time_of(job.waits_until))
@@ -130,7 +131,7 @@ class AccountQueue:
         """See AccountQueues."""
         self.stop.block(verdict)
         for job in self._orders.take_all():
-            self._give_turn(job, asyncio.get_running_loop().time())
+            self._give_turn(job, self._shared.clock())
 
     def withdraw(self) -> None:
         """See AccountQueues."""
@@ -156,7 +157,7 @@ class AccountQueue:
                 if self._wanted > 0:
                     self._ask()
                 return
-            self._give_turn(self._orders.pop(), asyncio.get_running_loop().time())
+            self._give_turn(self._orders.pop(), self._shared.clock())
 
     def _give_turn(self, job: Job, granted_at: float) -> None:
         self._in_flight += 1
@@ -213,20 +214,25 @@ class AccountQueue:
 
     def granted(self, request: TurnRequest, turns: Turns) -> None:
         """See Asker."""
-        loop = asyncio.get_running_loop()
-        offset = loop.time() - self._shared.clock()
         for at in turns.at:
             self._reserved += 1
-            loop.call_at(max(at + offset, loop.time()), self._use_turn, at + offset)
+            self._use_turn_at(at)
         if self._asked_for == RISK and not request.is_risk:
             return  # a risk order came meanwhile, and is asked for next
         self._asked_for = None
         if len(self._orders) > self._reserved:
             has_risk = self._orders.first_urgency == RISK and self._orders.alike > self._reserved
             self._asked_for = RISK if has_risk else ROUTINE
-            self._shared.pacer.want(self, turns.again_at + offset, urgent=False)
+            self._shared.pacer.want(self, self._loop_time_of(turns.again_at), urgent=False)
+
+    def _use_turn_at(self, granted_at: float) -> None:
+        seconds = max(granted_at - self._shared.clock(), 0.0)
+        asyncio.get_running_loop().call_later(seconds, self._use_turn, granted_at)
 
     def _use_turn(self, granted_at: float) -> None:
+        if granted_at - self._shared.clock() > _EARLY_SECONDS:  # a loop's own clock is that of when it woke up last
+            self._use_turn_at(granted_at)
+            return
         self._reserved -= 1
         if self._may_send():
             self._give_turn(self._orders.pop(), granted_at)

@@ -1,6 +1,5 @@
 """Account queues: who is sent next, at the account's rate, and waiting costs no polling."""
 
-import asyncio
 from collections.abc import Callable, Collection
 from typing import Final
 
@@ -21,7 +20,7 @@ _STALE_SECONDS: Final = 0.02
 class AccountQueues:
     """The queues of all accounts of one process. While `is_entitled` says no, no order has a turn.
 
-    `on_turn` is called with an order and when its turn was granted (by the loop's clock); the order is in flight then, until
+    `on_turn` is called with an order and when its turn was granted, by `clock`; the order is in flight then, until
     `release`. `on_deadline` is called with an order that has waited for its turn until its `waits_until`. `clock` gives
     seconds since the epoch, the clock of deadlines. Waiting costs no task.
     """
@@ -60,7 +59,8 @@ class AccountQueues:
 
     def is_fresh(self, ucc: str, granted_at: float) -> bool:
         """Tell whether a turn that was granted then may still be used."""
-        age_seconds = asyncio.get_running_loop().time() - granted_at
+        # Not by the loop's clock, which stands still while the loop is busy.
+        age_seconds = self._shared.clock() - granted_at
         return age_seconds <= _STALE_SECONDS or not self._shared.rate_limiter.is_limited(ucc)
 
     def pause(self, ucc: str, seconds: float) -> None:
