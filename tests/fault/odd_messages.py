@@ -5,6 +5,7 @@
 
 import argparse
 import base64
+import copy
 import gzip
 import json
 import random
@@ -117,9 +118,9 @@ class Odd:
     data: bytes
 
 
-def odd(order: CancelOrder, dice: random.Random, earlier: dict[str, Json]) -> Odd:
-    """Make a message about an order; `earlier` is a good message that was sent before."""
-    message = good_message(order)
+def odd(message: dict[str, Json], dice: random.Random, earlier: dict[str, Json]) -> Odd:
+    """Spoil a good message; `earlier` is what a message sent before was like."""
+    message = copy.deepcopy(message)
     kinds: tuple[Callable[[], Odd], ...] = (
         *[lambda: _replaced(message, ("headers", dice.choice(HEADERS)), dice)] * 8,
         *[lambda: _replaced(message, ("properties", dice.choice(PROPERTIES)), dice)] * 4,
@@ -278,24 +279,26 @@ class OddStage:
     def storm(self, count: int, seed: int, *, burst: int = BURST, patience_seconds: float = 60.0) -> Report:
         """Send so many, in bursts with a good order behind each; wait until all have gone somewhere."""
         orders, good = self.orders(count), self.orders(-(-count // burst))
-        earlier, whats = good_message(orders[0]), []
+        earlier = good_message(orders[0])
         for at, order in enumerate(orders):
             dice = random.Random(f"{seed} {at}")
-            made = odd(order, dice, earlier)
-            earlier = good_message(order) if "of another" not in made.what else earlier
-            whats.append(made.what)
+            message = good_message(order)
+            made, earlier = odd(message, dice, earlier), message
             self.server.client.lpush(dice.choice(("risk", "routine")), made.data)
             if at % burst == burst - 1 or at == count - 1:
                 self.producer.enqueue(good[at // burst])
-                self._until(self._lanes_are_empty, patience_seconds)
-        self._until(lambda: not self._left() and self._settled(orders) == count, patience_seconds)
-        self._until(lambda: all(record and record.is_final for record in self._records([*good])), patience_seconds)
-        return self._report(dict(zip(names_of(orders), whats, strict=True)), good)
+                self._hope(self._lanes_are_empty, patience_seconds)
+        self._hope(lambda: not self._left() and self._settled(orders) == count, patience_seconds)
+        self._hope(lambda: all(record and record.is_final for record in self._records([*good])), patience_seconds)
+        return self._report(orders, good)
 
-    def _until(self, is_true: Callable[[], bool], seconds: float) -> None:
-        """Wait; what is not true by then shows in the report."""
+    def until(self, is_true: Callable[[], bool], what: str, seconds: float = 30.0) -> None:
+        wait_until(is_true, what, timeout_seconds=seconds)
+
+    def _hope(self, is_true: Callable[[], bool], seconds: float) -> None:
+        """Wait while there is a node; what is not true by then shows in the report."""
         with suppress(TimeoutError):
-            wait_until(is_true, "the storm", timeout_seconds=seconds)
+            self.until(lambda: not self.node.is_running or is_true(), "the storm to be over", seconds)
 
     def _lanes_are_empty(self) -> bool:
         return not any(self.server.client.llen(lane) for lane in ("risk", "routine"))
@@ -315,22 +318,28 @@ class OddStage:
     def _settled(self, orders: Sequence[CancelOrder]) -> int:
         return self._letters() + sum(record is not None and record.is_final for record in self._records(orders))
 
-    def _report(self, about: dict[str, str], good: Sequence[CancelOrder]) -> Report:
-        log = self.workers.log_path.read_bytes()
-        lines = [json.loads(line) for line in log.decode(errors="replace").splitlines() if line.startswith("{")]
-        values = self.server.client.mget([named_key(name) for name in about])
+    def logged(self) -> list[dict[str, Json]]:
+        log = self.workers.log_path.read_text(errors="replace")
+        return [json.loads(line) for line in log.splitlines() if line.startswith("{")]
+
+    def unforeseen(self) -> list[str]:
+        """Read the lines of the log, from warnings up, that tell of no dead letter."""
+        return [_line(line) for line in self.logged() if line["level"] in _BAD and "dead letter" not in line["event"]]
+
+    def _report(self, orders: Sequence[CancelOrder], good: Sequence[CancelOrder]) -> Report:
+        lines = self.logged()
         records = [record for record in self._records(good) if record is not None]
         return Report(
-            sent=len(about),
+            sent=len(orders),
             parked=self._letters(),
-            worked=sum(value is not None for value in values),
+            worked=sum(record is not None for record in self._records(orders)),
             deaths=sum(line["event"].startswith("worker died") for line in lines) + (not self.node.is_running),
             left=self._left(),
             good=len(good),
             good_worked=sum(record.status == "cancelled" for record in records),
             good_ms=[(record.send_latency_seconds or 60.0) * 1000 for record in records],
-            unforeseen=[_line(line) for line in lines if line["level"] in _BAD and "dead letter" not in line["event"]],
-            secrets_told=log.count(SECRET.encode()),
+            unforeseen=self.unforeseen(),
+            secrets_told=self.workers.log_path.read_bytes().count(SECRET.encode()),
         )
 
 

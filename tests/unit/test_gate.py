@@ -349,11 +349,8 @@ class KombuChannel:
         _, item = client.callbacks["BRPOP"](self.answer())
         return loads(item)
 
-    def _receive_one(self, client):
-        return loads(self._handle_message(client, self.answer()))
-
     def _handle_message(self, client, reply):
-        return reply
+        return {"type": b"pmessage", "data": reply}
 
     def message_to_python(self, raw_message):
         return type("KombuMessage", (), {"raw": raw_message, "_decoded_cache": None})()
@@ -396,16 +393,21 @@ def test_what_is_raised_before_a_message_has_come_is_for_celery(error):
     channel.answer = answer
     with pytest.raises(type(error)):
         channel._brpop_read()
-    with pytest.raises(type(error)):
-        channel._receive_one(None)
     assert [] == channel.letters
 
 
-def test_a_control_message_that_cannot_be_read_is_noted_and_passed_over():
+def test_a_control_message_that_cannot_be_read_is_kept_aside_and_has_no_data_for_kombu():
+    """kombu would write all of it into the log."""
+    channel, data = GatedChannel(), b'{"__type__": "datetime", "__value__": 5}'
+    assert {"type": b"pmessage", "data": None} == channel._handle_message(None, data)
+    assert [("control message: must be JSON (TypeError)", data.decode())] == channel.letters
+
+
+@pytest.mark.parametrize("data", [b'{"method": "ping"}', 1, None], ids=repr)
+def test_a_control_message_and_the_count_of_a_subscription_pass(data):
     channel = GatedChannel()
-    channel.answer = lambda: '{"__type__": "datetime", "__value__": 5}'
-    assert channel._receive_one(None) is True
-    assert [("control message: cannot be read (TypeError)", "")] == channel.letters
+    assert data == channel._handle_message(None, data)["data"]
+    assert [] == channel.letters
 
 
 def test_celery_is_given_what_the_gate_has_read():

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Final, cast
 
 from kombu.exceptions import InconsistencyError, OperationalError
 from kombu.transport import redis as kombu_redis
+from kombu.utils.json import loads
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import DataError, RedisError
 
@@ -52,7 +53,6 @@ class _Gate:
     """Mixed into kombu's channels: reads as they do; a text that would make them raise becomes a dead letter."""
 
     _popped: Any = None
-    _has_received: bool = False
 
     def _connparams(self, asynchronous: bool = False) -> Any:
         # kombu 5.7 raises AttributeError where a task ends after its connection, and Celery takes that for its own end: the
@@ -88,18 +88,16 @@ class _Gate:
             return True
 
     def _handle_message(self, client: Any, reply: Any) -> Any:
-        self._has_received = True
-        return super()._handle_message(client, reply)  # type: ignore[misc]  # pyright: ignore
-
-    def _receive_one(self, client: Any) -> Any:
-        self._has_received = False
-        try:
-            return super()._receive_one(client)  # type: ignore[misc]  # pyright: ignore
-        except Exception as error:
-            if not self._has_received or not _is_fault_of_message(error):
-                raise
-            _refuse(self, f"control message: cannot be read ({type(error).__name__})", "")
-            return True
+        handled: Any = super()._handle_message(client, reply)  # type: ignore[misc]  # pyright: ignore
+        payload = cast("dict[str, Any]", handled)
+        if isinstance(payload["data"], bytes):
+            # kombu would raise, or log all that the message holds; without data it passes over it.
+            try:
+                loads(payload["data"])
+            except Exception as error:  # noqa: BLE001 - a neighbour on the same Redis can publish anything
+                _refuse(self, f"control message: must be JSON ({type(error).__name__})", _as_text(payload["data"]))
+                payload["data"] = None
+        return payload
 
     def message_to_python(self, raw_message: Any) -> Any:
         """Make kombu's message. What the gate has read of it, Celery need not read again."""
