@@ -12,8 +12,9 @@ a message, a Celery task of protocol 2 with orders of one account:
 
 The body is itself JSON text, without line breaks: [[chunk], {}, {}]. `v` is the wire version; `lane` names the list.
 An order holds the fields of CancelOrder; `ucc` and `order_number` are required, the rest has its defaults. `id`,
-`delivery_tag` and `correlation_id` are one unique text a message. The worker writes the ledger's record for an order
-that has none; until then a message lost on its way is lost, which is what the library's enqueue script rules out.
+`delivery_tag` and `correlation_id` are one unique text a message, of at most 255 printable characters. The worker
+writes the ledger's record for an order that has none; until then a message lost on its way is lost, which is what the
+library's enqueue script rules out.
 """
 
 import json

@@ -3,10 +3,13 @@
 import base64
 import json
 from contextlib import nullcontext
+from queue import Empty
 
 import pytest
 from fakeredis import FakeRedis
+from kombu.utils.json import loads
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import DataError, ResponseError
 
 from neo_cancel.enqueue import enqueue_call
 from neo_cancel.errors import InvalidOrderError
@@ -88,8 +91,14 @@ def test_numbers_that_only_celery_reads_make_no_message_unreadable():
         (headed(task="os.system"), "headers.task='os.system': must be neo_cancel.cancel_orders"),
         (headed(task=["x"]), "headers.task=['x']: must be neo_cancel.cancel_orders"),
         (headed(id=None), "headers.id: must be a string"),
+        (headed(id=""), "headers.id: must be 1 to 255 printable characters"),
+        (headed(id="x" * 256), "headers.id: must be 1 to 255 printable characters"),
+        (headed(id="\ud800"), "headers.id: must be 1 to 255 printable characters"),
+        (headed(id="a\nb"), "headers.id: must be 1 to 255 printable characters"),
         (headed(eta="2999-01-01T00:00:00"), "headers.eta: is not supported"),
         (headed(stamps={"a": 1}), "headers.stamps: is not supported"),
+        (headed(stamped_headers=["a"]), "headers.stamped_headers: is not supported"),
+        (headed(compression="gzip"), "headers.compression: is not supported"),
         (headed(timelimit=[1, None]), "headers.timelimit: is not supported"),
         (without("properties", "delivery_tag"), "properties.delivery_tag: must be a string"),
         (proper(correlation_id=1), "properties.correlation_id: must be a string"),
@@ -100,6 +109,7 @@ def test_numbers_that_only_celery_reads_make_no_message_unreadable():
         ({**good(), "content-encoding": "rot13"}, "content-encoding: must be utf-8"),
         (bodied("<xml/>"), "body: must be a string of JSON"),
         ({**good(), "body": 3}, "body: must be a string of JSON"),
+        (bodied('[["\ud800"], {}, {}]'), "body: must be a string of JSON"),
         ({**proper(body_encoding="base64"), "body": "%%%"}, "body: must be a string of JSON"),
         (bodied([[], {}, {}]), "body: must be [[argument], {}, options]"),
         (bodied([[{}], {"x": 1}, {}]), "body: must be [[argument], {}, options]"),
@@ -113,6 +123,44 @@ def test_numbers_that_only_celery_reads_make_no_message_unreadable():
 )
 def test_a_message_that_cannot_be_used_is_refused_in_the_words_of_the_wire(message, reason):
     assert reason == read(message, ONE_KIND)
+
+
+@pytest.mark.parametrize("name", ["eta", "expires", "chord", "group", "compression", "timelimit"])
+@pytest.mark.parametrize("value", ["", 0, False, [], {}], ids=repr)
+def test_what_celery_would_obey_is_absent_or_null_and_nothing_else(name, value):
+    """Celery asks `is not None`: what Python calls false would end its worker."""
+    assert f"headers.{name}: is not supported" == read(headed(**{name: value}))
+    assert isinstance(read(headed(**{name: None})), Message)
+    assert isinstance(read({**good(), "headers": {"task": TASK_NAME, "id": "1"}}), Message)
+
+
+def test_celery_gets_a_message_that_the_gate_wrote():
+    """Whatever else stands in a sender's message, however odd, cannot reach Celery or kombu."""
+    message = headed(argsrepr="a" * 1000, lang=[], retries="x", root_id={}, origin=0, ignore_result=True, enqueued_ms=7)
+    message["properties"].update(priority="high", reply_to=[], delivery_info={"exchange": "x", "routing_key": "y"})
+    message["x"] = 1
+    sealed = read(message).sealed("risk")
+    assert {"body", "headers", "properties", "content-type", "content-encoding"} == sealed.keys()
+    message_id = message["headers"]["id"]
+    shown = {"argsrepr": "a" * 200, "kwargsrepr": "{}", "ignore_result": True, "enqueued_ms": 7}
+    assert {"lang": "py", "task": TASK_NAME, "id": message_id, "root_id": message_id, **shown} == sealed["headers"]
+    assert ({"exchange": "", "routing_key": "risk"}, 0) == (
+        sealed["properties"]["delivery_info"],
+        sealed["properties"]["priority"],
+    )
+
+
+def test_each_delivery_has_a_tag_of_its_own_and_reads_as_the_message_did():
+    """Two messages with one tag would acknowledge each other; a message that comes back passes the gate once more."""
+    found = read(good())
+    first, second = found.sealed("risk"), found.sealed("risk")
+    assert first["properties"]["delivery_tag"] != second["properties"]["delivery_tag"]
+    assert (found, found.sealed("routine").keys()) == (read(first), first.keys())
+
+
+def test_what_a_message_says_about_itself_is_left_out_where_it_is_no_text_or_number():
+    found = read(headed(argsrepr=["x"], enqueued_ms="soon", ignore_result="x"))
+    assert (None, None, False) == (found.shown, found.enqueued_ms, found.ignores_result)
 
 
 def test_a_message_nested_too_deeply_to_be_shown_is_refused():
@@ -141,24 +189,38 @@ def test_a_further_kind_of_message_is_a_line_in_the_table(argument, expected):
 
 
 class Channel:
-    """Where the gate puts what it refuses."""
+    """A channel that consumes from both lanes, and where the gate puts what it refuses."""
+
+    active_queues = ("risk", "routine")
 
     def __init__(self):
-        self.letters = []
+        self.letters, self.acknowledged = [], []
 
     def add_dead_letter(self, reason, message):
         json.dumps(message)
         self.letters.append((reason, message))
 
+    def basic_ack(self, delivery_tag):
+        self.acknowledged.append(delivery_tag)
+
+
+class OtherChannel(Channel):
+    """A channel for what Celery says to itself."""
+
+    active_queues = ()
+
 
 class Kombu:
-    """A transport of kombu's, as far as it delivers."""
+    """A transport of kombu's, as far as it delivers; it raises what `failures` hold."""
 
     def __init__(self):
-        self.channels, self.delivered = [Channel()], []
+        self.channels, self.delivered, self.failures = [OtherChannel(), Channel()], [], []
 
     def _deliver(self, message, queue):
         self.delivered.append(message)
+        self.known = self.in_delivery
+        if self.failures:
+            raise self.failures.pop()
 
 
 class Transport(GatedDelivery, Kombu):
@@ -167,25 +229,36 @@ class Transport(GatedDelivery, Kombu):
         self.begun = []
         self.head_start = [self.begun.append]
 
+    @property
+    def letters(self):
+        return self.channels[1].letters
+
 
 @pytest.mark.parametrize("queue", ["risk", "routine"])
 def test_work_begins_before_celery_has_the_message(queue):
     transport, message = Transport(), good()
     transport._deliver(message, queue)
-    assert ([read(message)], [message]) == (transport.begun, transport.delivered)
+    assert [read(message)] == transport.begun == [read(one) for one in transport.delivered]
+    assert (transport.begun, None) == ([transport.known], transport.in_delivery)
+    assert queue == transport.delivered[0]["properties"]["delivery_info"]["routing_key"]
 
 
 def test_a_refused_message_never_reaches_celery():
     transport, message = Transport(), headed(task="os.system")
     transport._deliver(message, "risk")
     assert ([], []) == (transport.begun, transport.delivered)
-    assert [(read(message), message)] == transport.channels[0].letters
+    assert [(read(message), message)] == transport.letters
+    assert [] == transport.channels[1].acknowledged
 
 
 def test_a_refused_message_is_published_by_reason_size_and_lane_without_its_content(published):
-    transport, message = Transport(), headed(eta="2026")
-    transport._deliver(message, "risk")
-    assert [MessageRefused("headers.eta: is not supported", len(json.dumps(message)), "risk")] == published
+    transport = Transport()
+    messages = [headed(eta="2026"), headed(task="se=cr: et")]
+    for message in messages:
+        transport._deliver(message, "risk")
+    reasons = ["headers.eta: is not supported", "headers.task: must be neo_cancel.cancel_orders"]
+    sizes = [len(json.dumps(message)) for message in messages]
+    assert [MessageRefused(*one, "risk") for one in zip(reasons, sizes, strict=True)] == published
 
 
 def test_a_message_too_deep_to_be_written_again_is_refused_without_its_text():
@@ -193,7 +266,38 @@ def test_a_message_too_deep_to_be_written_again_is_refused_without_its_text():
     for _ in range(100_000):
         deep = [deep]
     transport._deliver(headed(eta=deep), "risk")
-    assert [("headers.eta: is not supported", "")] == transport.channels[0].letters
+    assert [("headers.eta: is not supported", "")] == transport.letters
+
+
+@pytest.mark.parametrize("error", [KeyError("x"), AttributeError("tzinfo"), DataError("a list")], ids=repr)
+def test_what_a_delivery_raises_over_its_message_parks_and_acknowledges_it(error, published):
+    """A KeyError, too, which kombu takes for a lost connection."""
+    transport, message = Transport(), good()
+    transport.failures.append(error)
+    transport._deliver(message, "risk")
+    reason = f"message: cannot be delivered ({type(error).__name__})"
+    assert [(reason, message)] == transport.letters
+    assert [transport.delivered[0]["properties"]["delivery_tag"]] == transport.channels[1].acknowledged
+    assert ([reason], None) == ([event.reason for event in published], transport.in_delivery)
+
+
+@pytest.mark.parametrize("error", [RedisConnectionError("gone"), BrokenPipeError(), ResponseError("OOM")], ids=repr)
+def test_what_a_connection_raises_is_for_celery_and_parks_nothing(error):
+    transport = Transport()
+    transport.failures.append(error)
+    with pytest.raises(type(error)):
+        transport._deliver(good(), "risk")
+    assert ([], [], None) == (transport.letters, transport.channels[1].acknowledged, transport.in_delivery)
+
+
+def test_work_that_cannot_begin_parks_its_message():
+    transport = Transport()
+    transport.head_start = [lambda message: message.no_such_thing]
+    transport._deliver(good(), "risk")
+    assert ([], ["message: cannot be delivered (AttributeError)"]) == (
+        transport.delivered,
+        [reason for reason, _ in transport.letters],
+    )
 
 
 def test_what_celery_says_to_itself_passes():
@@ -201,17 +305,35 @@ def test_what_celery_says_to_itself_passes():
     transport = Transport()
     transport._deliver({"method": "ping"}, "celery.pidbox")
     assert ([], [{"method": "ping"}]) == (transport.begun, transport.delivered)
+    assert transport.known is None
+
+
+def test_a_control_message_that_raises_ends_no_worker():
+    transport = Transport()
+    transport.failures.append(TypeError("no properties"))
+    transport._deliver(17, "celery.pidbox")
+    assert [("message: cannot be delivered (TypeError)", 17)] == transport.channels[0].letters
 
 
 class Pool:
     pass
 
 
+class Client:
+    """A client of redis-py's, as far as replies have callbacks."""
+
+    def __init__(self, pool):
+        self.connection_pool, self.callbacks = pool, {}
+
+    def set_response_callback(self, command, callback):
+        self.callbacks[command] = callback
+
+
 class KombuChannel:
     """A channel of kombu's, as far as it reads."""
 
     def __init__(self):
-        self.connection = type("Connection", (), {"client": object()})()
+        self.connection = type("Connection", (), {"client": object(), "in_delivery": None})()
         self.pool, self.made, self.letters, self.answer = Pool(), 0, [], None
 
     def _connparams(self, asynchronous=False):
@@ -219,10 +341,19 @@ class KombuChannel:
 
     def _create_client(self, asynchronous=False):
         self.made += 1
-        return type("Client", (), {"connection_pool": self.pool})()
+        return Client(self.pool)
 
     def _brpop_read(self, **options):
-        return self.answer()
+        """Read as kombu does: the reply through the client's callback, then its text."""
+        client = self._create_client(asynchronous=True)
+        _, item = client.callbacks["BRPOP"](self.answer())
+        return loads(item)
+
+    def _handle_message(self, client, reply):
+        return {"type": b"pmessage", "data": reply}
+
+    def message_to_python(self, raw_message):
+        return type("KombuMessage", (), {"raw": raw_message, "_decoded_cache": None})()
 
 
 class GatedChannel(_Gate, KombuChannel):
@@ -233,15 +364,58 @@ class GatedChannel(_Gate, KombuChannel):
 @pytest.mark.parametrize(
     ("data", "letter"),
     [
-        ("{not json", ("message: must be JSON (JSONDecodeError)", "{not json")),
+        (b"{not json", ("message: must be JSON (JSONDecodeError)", "{not json")),
         (b"\xff\xfe", ("message: must be JSON (UnicodeDecodeError)", "b'\\xff\\xfe'")),
+        ("9" * 5000, ("message: must be JSON (ValueError)", "9" * 5000)),
+        (
+            b'{"__type__": "datetime", "__value__": 5}',
+            ("message: must be JSON (TypeError)", '{"__type__": "datetime", "__value__": 5}'),
+        ),
+        (b"[" * 50_000, ("message: must be JSON (RecursionError)", "[" * 50_000)),
     ],
+    ids=["no JSON", "no text", "a huge number", "a wrong type of kombu's", "deep"],
 )
 def test_what_is_no_json_becomes_a_dead_letter_as_it_came(data, letter):
     channel = GatedChannel()
-    channel.answer = lambda: json.loads(data if isinstance(data, str) else data.decode())
+    channel.answer = lambda: ("risk", data)
     assert channel._brpop_read() is True
     assert [letter] == channel.letters
+
+
+@pytest.mark.parametrize(
+    "error", [RedisConnectionError("gone"), Empty(), KeyError("fd"), ResponseError("OOM")], ids=repr
+)
+def test_what_is_raised_before_a_message_has_come_is_for_celery(error):
+    def answer():
+        raise error
+
+    channel = GatedChannel()
+    channel.answer = answer
+    with pytest.raises(type(error)):
+        channel._brpop_read()
+    assert [] == channel.letters
+
+
+def test_a_control_message_that_cannot_be_read_is_kept_aside_and_has_no_data_for_kombu():
+    """kombu would write all of it into the log."""
+    channel, data = GatedChannel(), b'{"__type__": "datetime", "__value__": 5}'
+    assert {"type": b"pmessage", "data": None} == channel._handle_message(None, data)
+    assert [("control message: must be JSON (TypeError)", data.decode())] == channel.letters
+
+
+@pytest.mark.parametrize("data", [b'{"method": "ping"}', 1, None], ids=repr)
+def test_a_control_message_and_the_count_of_a_subscription_pass(data):
+    channel = GatedChannel()
+    assert data == channel._handle_message(None, data)["data"]
+    assert [] == channel.letters
+
+
+def test_celery_is_given_what_the_gate_has_read():
+    channel = GatedChannel()
+    assert channel.message_to_python({})._decoded_cache is None
+    channel.connection.in_delivery = found = read(good())
+    assert {"args": [found.argument], "kwargs": {}} == channel.message_to_python({})._decoded_cache
+    assert found.argument == json.loads(found.body)[0][0]
 
 
 def test_a_dead_letter_is_kept_with_its_reason_and_counted():
@@ -261,7 +435,7 @@ def test_a_dead_letter_is_kept_with_its_reason_and_counted():
 
 def test_what_is_json_is_read_as_kombu_reads_it():
     channel = GatedChannel()
-    channel.answer = lambda: "read"
+    channel.answer = lambda: ("risk", b'"read"')
     assert ("read", []) == (channel._brpop_read(), channel.letters)
 
 

@@ -11,7 +11,7 @@ from worker.dispatch.backlogs import Backlogs
 from worker.dispatch.capacity import Capacity
 from worker.dispatch.group import Threads
 from worker.dispatch.in_hand import InHand
-from worker.dispatch.intake import Chunk, Refusal
+from worker.dispatch.intake import Chunk, Refusal, without_value
 from worker.dispatch.ports import Claims, DeadLetters, Held
 from worker.ledger.steps import NOTHING
 from worker.observe.events import Publish, Refused
@@ -87,7 +87,7 @@ class Dispatcher:
     async def _refuse(self, refusals: Iterable[Refusal]) -> None:
         for refusal in refusals:
             await self._dead_letters.add_dead_letter(refusal.reason, refusal.part)
-            self._publish(Refused(refusal.reason))
+            self._publish(Refused(without_value(refusal.reason)))
 
     async def _claim(self, chunk: Chunk) -> list[Job]:
         lane, ucc = chunk.lane, chunk.ucc

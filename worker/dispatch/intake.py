@@ -8,7 +8,7 @@ from neo_cancel.errors import InvalidOrderError
 from neo_cancel.messages import WIRE_VERSION
 from neo_cancel.order import CancelOrder, Lane, is_ucc
 
-__all__ = ["Chunk", "Refusal", "read_chunk"]
+__all__ = ["Chunk", "Refusal", "read_chunk", "without_value"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,3 +74,9 @@ def _order_of(wire: object, ucc: str) -> CancelOrder:
     if order.ucc != ucc:
         raise InvalidOrderError("ucc", order.ucc, "must be the message's account")
     return order
+
+
+def without_value(reason: str) -> str:
+    """Take the value out of a reason, as InvalidOrderError writes it: whatever stands in a wrong field may be a secret."""
+    named, equals, rest = reason.partition("=")
+    return f"{named}: {rest.rpartition(': ')[2]}" if equals else reason
