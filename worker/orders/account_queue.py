@@ -216,7 +216,7 @@ class AccountQueue:
         """See Asker."""
         for at in turns.at:
             self._reserved += 1
-            self._use_turn_at(at)
+            self._use_turn(at)
         if self._asked_for == RISK and not request.is_risk:
             return  # a risk order came meanwhile, and is asked for next
         self._asked_for = None
@@ -225,20 +225,15 @@ class AccountQueue:
             self._asked_for = RISK if has_risk else ROUTINE
             self._shared.pacer.want(self, self._loop_time_of(turns.again_at), urgent=False)
 
-    def _use_turn_at(self, granted_at: float) -> None:
-        seconds = max(granted_at - self._shared.clock(), 0.0)
-        asyncio.get_running_loop().call_later(seconds, self._use_turn, granted_at)
-
     def _use_turn(self, granted_at: float) -> None:
-        if granted_at - self._shared.clock() > _EARLY_SECONDS:  # a loop's own clock is that of when it woke up last
-            self._use_turn_at(granted_at)
+        # Asked again when the timer fires: a loop's own clock is that of when it woke up last.
+        if (seconds := granted_at - self._shared.clock()) > _EARLY_SECONDS:
+            asyncio.get_running_loop().call_later(seconds, self._use_turn, granted_at)
             return
         self._reserved -= 1
         if self._may_send():
             self._give_turn(self._orders.pop(), granted_at)
         self._give_turns()
-
-    # ------------------------------------------------------------------ times
 
     def _look_at_clock(self) -> float:
         """Let go what a pause held back, end what is late; answer when to look again, by the loop's clock."""
