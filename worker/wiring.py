@@ -47,12 +47,15 @@ __all__ = ["Parts", "wire"]
 _REDIS_SECONDS: Final = 2.0
 _WATCH_SECONDS: Final = 1.0
 _PASS_SECONDS: Final = 0.5
+_FILE_SECONDS: Final = 0.5
+"""A change of the accounts file holds within about a second: half of it may pass until it is seen, and sends under way end."""
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
     """The collaborators that the runtime speaks to. All belong to one event loop."""
 
+    accounts: AccountsFile
     ledger: LedgerRoom
     broker: Broker
     router: Router
@@ -75,6 +78,7 @@ class Parts:
             ("recovery", _PASS_SECONDS, partial(ledger.leader.tick, recovery)),
             ("watch list", _WATCH_SECONDS, self.dispatcher.take_watched),
             ("orphaned backlogs", _WATCH_SECONDS, self.backlogs.adopt),
+            ("accounts file", _FILE_SECONDS, self.accounts.watch),
             # Not with the heartbeat: thousands of notes to write would hold it up, and the lease would run out.
             ("notes", settings.lease, ledger.notes.write),
         ]
@@ -114,6 +118,7 @@ def wire(
     `begun`: see Dispatcher. `connect` makes the ledger's client, which greets each new connection through the Server.
     """
     file, server = AccountsFile(settings.accounts_file, publish), Server()
+    file.read_if_there()  # before the first order: a rate that is not known yet cannot be kept
     rates, policies = Rates(file, settings.orders_per_second), Policies(file, _policy(settings))
     base = _Base(settings, publish, rates, policies)
     ledger = _ledger(base, LedgerClient(connect(settings, server), server, publish), lambda: in_hand)
@@ -135,7 +140,7 @@ def wire(
         begun=begun,
         publish=publish,
     )
-    return Parts(ledger, broker, router, probation, backlogs, dispatcher)
+    return Parts(file, ledger, broker, router, probation, backlogs, dispatcher)
 
 
 def _broker(settings: Settings, file: AccountsFile, publish: Publish) -> Broker:

@@ -40,11 +40,11 @@ class Desk:
         self.writes += 1
         os.utime(self.path, ns=(self.writes * 10**9, self.writes * 10**9))
 
-    def spoil(self):
-        """Write what nobody can read, with the time and the size of what is there: reading it again would be seen."""
-        about = self.path.stat()
-        self.path.write_text("{" * about.st_size)
-        os.utime(self.path, ns=(about.st_mtime_ns, about.st_mtime_ns))
+    def count_readings(self):
+        """Answer a list that grows by one each time that the file is read anew."""
+        readings = []
+        self.file.subscribe(lambda: readings.append(1))
+        return readings
 
 
 @pytest.fixture
@@ -101,9 +101,9 @@ async def test_there_is_no_new_session_while_the_file_holds_the_refused_one_or_n
 
 async def test_a_file_that_has_not_changed_is_not_read_again(desk):
     await desk.sessions.current("AB123")
-    desk.spoil()
+    readings = desk.count_readings()
     assert await desk.sessions.renew("AB123", OLD) is None
-    assert [] == desk.events
+    assert [] == readings
 
 
 async def test_a_file_that_cannot_be_read_changes_nothing_and_is_told(desk):
@@ -141,10 +141,17 @@ def test_a_rate_is_the_account_s_own_or_the_process_s(desk, own, rate):
     assert (rate, 8.0) == (desk.rates.of("AB123"), desk.rates.of("CD456"))
 
 
-def test_asking_for_a_rate_reads_no_file(desk):
-    """It is asked for with every turn."""
-    desk.write(AB123=(OLD, {"orders_per_second": 1}))
-    assert 8.0 == desk.rates.of("AB123")
+def test_the_first_question_for_a_rate_is_answered_from_the_file(desk):
+    """An account limited to 2 got 8 at once from a worker that had not read the file yet."""
+    desk.write(AB123=(OLD, {"orders_per_second": 2}))
+    assert 2 == desk.rates.of("AB123")
+
+
+def test_asking_for_a_rate_again_reads_no_file(desk):
+    """It is asked for with every turn, also of an account that the file does not name."""
+    assert (8.0, 8.0) == (desk.rates.of("AB123"), desk.rates.of("CD456"))
+    desk.write(AB123=(OLD, {"orders_per_second": 1}), CD456=(OLD, {"orders_per_second": 1}))
+    assert (8.0, 8.0) == (desk.rates.of("AB123"), desk.rates.of("CD456"))
 
 
 @pytest.mark.parametrize(
