@@ -4,7 +4,7 @@ import json
 import re
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, cast
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, Field, SecretStr, ValidationError
@@ -17,6 +17,7 @@ __all__ = [
     "LONGEST_LEASE_SECONDS",
     "Account",
     "ConfigurationError",
+    "FileUnavailableError",
     "Settings",
     "load_accounts",
     "load_settings",
@@ -33,15 +34,21 @@ class ConfigurationError(Exception):
     """A setting is missing or wrong; the message names it and the remedy, without its value if that is a secret."""
 
 
+class FileUnavailableError(ConfigurationError):
+    """A file is missing or cannot be opened; a moment later it may be there."""
+
+
 def _as_header(token: SecretStr) -> SecretStr:
-    """Refuse a token that no header can carry."""
-    if not _PRINTABLE.fullmatch(token.get_secret_value()):
+    """Refuse a token that no header can carry. A blank one is no token."""
+    if (value := token.get_secret_value()) and not _PRINTABLE.fullmatch(value):
         raise ValueError("must be printable ASCII characters only, without a line break")
     return token
 
 
 def _as_address(url: str) -> str:
-    """Refuse an address that names no host, or that no request line can carry."""
+    """Refuse an address that names no host, or that no request line can carry. A blank one is no address."""
+    if not url:
+        return url
     try:
         parts = urlsplit(url)
         is_whole = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
@@ -72,7 +79,8 @@ Token = Annotated[SecretStr, AfterValidator(_as_header)]
 class Account(BaseModel):
     """One client account. `base_url` is what the broker's login reply gave; `sid` and `auth` are the session's tokens.
 
-    `orders_per_second`, `verify` and `watch_refused` override the process's settings; None takes those. A rate of 0 is no limit.
+    An account whose `sid` and `auth` are blank has no session. `orders_per_second`, `verify` and `watch_refused` override the
+    process's settings; None takes those. A rate of 0 is no limit.
     """
 
     model_config = {"extra": "forbid", "frozen": True}
@@ -80,9 +88,21 @@ class Account(BaseModel):
     base_url: Annotated[str, AfterValidator(_as_address)]
     sid: Token
     auth: Token
-    orders_per_second: Annotated[float, Field(ge=0)] | None = None
+    orders_per_second: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
     verify: bool | None = None
     watch_refused: bool | None = None
+
+    @property
+    def has_session(self) -> bool:
+        """Whether there are both tokens; where they are, there is an address."""
+        return bool(self.sid.get_secret_value() and self.auth.get_secret_value())
+
+    @property
+    def blank_parts(self) -> list[str]:
+        """Name what is blank beside a token that is not; none where the whole session is blank, or nothing of it."""
+        tokens = {"sid": self.sid.get_secret_value(), "auth": self.auth.get_secret_value()}
+        parts = {"base_url": self.base_url, **tokens}
+        return [name for name, part in parts.items() if not part] if any(tokens.values()) else []
 
 
 class Settings(BaseSettings):
@@ -164,25 +184,32 @@ def load_accounts(path: Path) -> dict[str, Account]:
 
 
 def read_accounts(path: Path) -> tuple[dict[str, Account], dict[str, str]]:
-    """Read the accounts file: the accounts that are right, and of each other one what is wrong with it, never a token.
+    """Read the accounts file: the accounts that can be used, and what is wrong with accounts in it, never a token.
 
-    Raises ConfigurationError where no account can be read.
+    An account with one token blank and the other not is among both: it has no session, which may not be meant. Raises
+    ConfigurationError where no account can be read, FileUnavailableError where the file is missing or cannot be opened.
     """
     try:
         read: Any = json.loads(path.read_text())
     except OSError as error:
-        raise ConfigurationError(f"accounts file {path}: {error.strerror}") from None
-    except ValueError as error:
+        raise FileUnavailableError(f"accounts file {path}: {error.strerror}") from None
+    except (ValueError, RecursionError) as error:
         raise ConfigurationError(f"accounts file {path} is no JSON: {type(error).__name__}") from None
     if not isinstance(read, dict):
         raise ConfigurationError(f"accounts file {path}: must be a JSON object of accounts")
     accounts: dict[str, Account] = {}
     complaints: dict[str, str] = {}
-    for ucc, about in read.items():  # pyright: ignore[reportUnknownVariableType]
+    for ucc, about in cast("dict[str, Any]", read).items():
+        where = f"accounts file {path}, account {ucc}"
         try:
-            accounts[str(ucc)] = Account.model_validate(about)  # pyright: ignore[reportUnknownArgumentType]
+            account = Account.model_validate(about)
         except ValidationError as error:
-            complaints[str(ucc)] = f"accounts file {path}, account {ucc}: {_complaints(error, '')}"  # pyright: ignore[reportUnknownArgumentType]
+            complaints[ucc] = f"{where}: {_complaints(error, '')}"
+            continue
+        if blank := account.blank_parts:
+            complaints[ucc] = f"{where}: {blank[0]}: must not be blank beside a token"
+        if "base_url" not in blank:
+            accounts[ucc] = account
     return accounts, complaints
 
 

@@ -47,7 +47,8 @@ __all__ = ["Parts", "wire"]
 _REDIS_SECONDS: Final = 2.0
 _WATCH_SECONDS: Final = 1.0
 _PASS_SECONDS: Final = 0.5
-_ACCOUNTS_SECONDS: Final = 0.5
+_FILE_SECONDS: Final = 0.5
+"""A change of the accounts file holds within about a second: half of it may pass until it is seen, and sends under way end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +73,12 @@ class Parts:
         ledger = self.ledger
         recovery = LeaderJob("recovery", _PASS_SECONDS, ledger.recovery.run_pass)
         return [
-            ("accounts file", _ACCOUNTS_SECONDS, self.accounts.watch),
             ("heartbeat", settings.lease / 3, ledger.lease.renew),
             ("suspects", settings.lease / 12, self.probation.clear_suspects),
             ("recovery", _PASS_SECONDS, partial(ledger.leader.tick, recovery)),
             ("watch list", _WATCH_SECONDS, self.dispatcher.take_watched),
             ("orphaned backlogs", _WATCH_SECONDS, self.backlogs.adopt),
+            ("accounts file", _FILE_SECONDS, self.accounts.watch),
             # Not with the heartbeat: thousands of notes to write would hold it up, and the lease would run out.
             ("notes", settings.lease, ledger.notes.write),
         ]
@@ -117,7 +118,7 @@ def wire(
     `begun`: see Dispatcher. `connect` makes the ledger's client, which greets each new connection through the Server.
     """
     file, server = AccountsFile(settings.accounts_file, publish), Server()
-    file.read_if_changed()  # before the first send
+    file.read_if_there()  # before the first order: a rate that is not known yet cannot be kept
     rates, policies = Rates(file, settings.orders_per_second), Policies(file, _policy(settings))
     base = _Base(settings, publish, rates, policies)
     ledger = _ledger(base, LedgerClient(connect(settings, server), server, publish), lambda: in_hand)

@@ -24,14 +24,9 @@ class Desk:
     def __init__(self, path):
         self.path, self.writes, self.events = path, 0, []
         self.file = AccountsFile(path, self.events.append)
-        self.readings = 0
-        self.file.subscribe(self._count)
         self.sessions = FileSessions(self.file)
         self.rates = Rates(self.file, 8.0)
         self.policies = Policies(self.file, CancelPolicy(window=3.0))
-
-    def _count(self):
-        self.readings += 1
 
     def write(self, **accounts):
         """Replace the file; its time of change is later each time, whatever the clock's resolution."""
@@ -44,6 +39,12 @@ class Desk:
         self.path.write_text(text)
         self.writes += 1
         os.utime(self.path, ns=(self.writes * 10**9, self.writes * 10**9))
+
+    def count_readings(self):
+        """Answer a list that grows by one each time that the file is read anew."""
+        readings = []
+        self.file.subscribe(lambda: readings.append(1))
+        return readings
 
 
 @pytest.fixture
@@ -100,9 +101,9 @@ async def test_there_is_no_new_session_while_the_file_holds_the_refused_one_or_n
 
 async def test_a_file_that_has_not_changed_is_not_read_again(desk):
     await desk.sessions.current("AB123")
+    readings = desk.count_readings()
     assert await desk.sessions.renew("AB123", OLD) is None
-    await desk.file.watch()
-    assert 1 == desk.readings
+    assert [] == readings
 
 
 async def test_a_file_that_cannot_be_read_changes_nothing_and_is_told(desk):
@@ -140,64 +141,17 @@ def test_a_rate_is_the_account_s_own_or_the_process_s(desk, own, rate):
     assert (rate, 8.0) == (desk.rates.of("AB123"), desk.rates.of("CD456"))
 
 
-def test_a_rate_is_the_account_s_own_from_the_first_send_on(desk):
-    """An account that is limited to one must not be sent eight before the file is looked at."""
-    desk.write(AB123=(OLD, {"orders_per_second": 1}))
-    assert 1.0 == desk.rates.of("AB123")
+def test_the_first_question_for_a_rate_is_answered_from_the_file(desk):
+    """An account limited to 2 got 8 at once from a worker that had not read the file yet."""
+    desk.write(AB123=(OLD, {"orders_per_second": 2}))
+    assert 2 == desk.rates.of("AB123")
 
 
-def test_a_rate_that_is_known_reads_no_file(desk):
-    """It is asked for with every turn."""
+def test_asking_for_a_rate_again_reads_no_file(desk):
+    """It is asked for with every turn, also of an account that the file does not name."""
     assert (8.0, 8.0) == (desk.rates.of("AB123"), desk.rates.of("CD456"))
-    desk.write(AB123=(OLD, {"orders_per_second": 1}))
+    desk.write(AB123=(OLD, {"orders_per_second": 1}), CD456=(OLD, {"orders_per_second": 1}))
     assert (8.0, 8.0) == (desk.rates.of("AB123"), desk.rates.of("CD456"))
-    assert 1 == desk.readings
-
-
-async def test_whatever_changes_in_the_file_is_seen_by_the_watch(desk):
-    """Without a session that is refused, or an account that is missed."""
-    await desk.file.watch()
-    before = desk.rates.of("AB123"), desk.policies.of("AB123").verify, await desk.sessions.current("AB123")
-    assert (8.0, True, OLD) == before
-    desk.write(AB123=(NEW, {"orders_per_second": 2, "verify": False}))
-    await desk.file.watch()
-    assert (2.0, False) == (desk.rates.of("AB123"), desk.policies.of("AB123").verify)
-    assert NEW == await desk.sessions.current("AB123")
-
-
-async def test_an_account_that_is_removed_has_no_session_any_more(desk):
-    """Its orders wait for one; the file holds it no more."""
-    await desk.sessions.current("AB123")
-    desk.write(CD456=(NEW, {}))
-    await desk.file.watch()
-    with pytest.raises(NoSessionError):
-        await desk.sessions.current("AB123")
-
-
-async def test_a_file_put_in_the_other_s_place_is_seen_whatever_its_size_and_time(desk, tmp_path):
-    await desk.file.watch()
-    about, other = desk.path.stat(), tmp_path / "other.json"
-    other.write_text(desk.path.read_text().replace("sid-1", "sid-2").replace("auth-1", "auth-2"))
-    os.utime(other, ns=(about.st_mtime_ns, about.st_mtime_ns))
-    other.replace(desk.path)
-    await desk.file.watch()
-    assert NEW == await desk.sessions.current("AB123")
-
-
-async def test_a_trouble_of_the_file_is_published_once_and_not_at_each_look(desk):
-    """A file that is missing, half written, or wrong in one account: all that works goes on."""
-    await desk.file.watch()
-    for spoil in (
-        desk.path.unlink,
-        lambda: desk.write_text("{"),
-        lambda: desk.write(AB123=(Session("x", "s", "a"), {})),
-    ):
-        desk.events.clear()
-        spoil()
-        for _ in range(3):
-            await desk.file.watch()
-        assert [AccountsUnreadable] == [type(event) for event in desk.events]
-        assert OLD == await desk.sessions.current("AB123")
 
 
 @pytest.mark.parametrize(

@@ -91,3 +91,19 @@ async def test_the_wait_ends_all_the_same():
         capacity.enter("routine", "AB123")
     await asyncio.wait_for(capacity.wait("routine", "AB123", 0.05), 5)
     assert 0 == capacity.free("routine", "AB123")
+
+
+async def test_a_limit_may_be_lifted_while_capacity_is_waited_for():
+    """The accounts file is read again under way."""
+    world = World()
+    world.rates["AB123"] = 8.0
+    capacity = world.capacity()
+    for _ in range(100):
+        capacity.enter("routine", "AB123")
+    waiting = asyncio.create_task(capacity.wait("routine", "AB123", 30))
+    await asyncio.sleep(0.01)
+    world.rates["AB123"] = 0.0
+    for _ in range(CHUNK_SIZE):
+        capacity.leave("routine", "AB123")
+        await asyncio.sleep(0)
+    await asyncio.wait_for(waiting, 20)

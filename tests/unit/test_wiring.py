@@ -78,6 +78,15 @@ async def test_the_rules_of_an_account_reach_the_orders(desk):
     await parts.close()
 
 
+async def test_the_accounts_file_is_read_before_the_first_order(desk):
+    """A rate that is not known yet cannot be kept."""
+    desk.write_accounts(CD456={"base_url": "http://127.0.0.1:1", "sid": "s", "auth": "a", "orders_per_second": 2})
+    parts = desk.wire()
+    (desk.folder / "accounts.json").unlink()
+    assert (2, []) == (parts.accounts.of("CD456").orders_per_second, desk.events)
+    await parts.close()
+
+
 async def test_a_status_that_a_newer_owner_overtook_is_published_and_the_order_is_let_go(desk):
     parts = desk.wire()
     message = await desk.enqueue(parts)
@@ -167,7 +176,7 @@ async def test_the_lease_sets_the_pace_of_what_keeps_it(desk):
     parts = desk.wire()
     pace = {name: seconds for name, seconds, _ in parts.duties(desk.settings)}
     assert {"heartbeat": 4.0, "suspects": 1.0, "notes": 12.0}.items() <= pace.items()
-    assert {"recovery", "watch list", "orphaned backlogs"} <= pace.keys()
+    assert {"recovery", "watch list", "orphaned backlogs", "accounts file"} <= pace.keys()
     await parts.close()
 
 

@@ -1,61 +1,119 @@
 """The accounts file: what it held when it was last read, and whether it has changed since."""
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-from config.settings import Account, ConfigurationError, read_accounts
+from config.settings import Account, ConfigurationError, FileUnavailableError, read_accounts
 from worker.observe.events import AccountsUnreadable, Publish
 
 __all__ = ["AccountsFile"]
 
-Stamp = tuple[int, int, int, int]
-"""Which file, its size, and when it changed: one that was put in another's place may have the other's size and time."""
+_Stamp = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """What one reading gave. `stamp` None: the file could not be opened. `accounts` None: no account could be read."""
+
+    stamp: _Stamp | None
+    accounts: Mapping[str, Account] | None
+    complaints: Mapping[str, str]
 
 
 class AccountsFile:
-    """The accounts, as the file named them. It is looked at once a second (`watch`), and when an account is missed or refused.
+    """The accounts, as the file names them. It is read at the start, then whenever `watch` sees that it has changed.
 
-    An account that is wrong in it goes on as it was, and the others are read; while there is no file, or one that cannot be read,
-    all go on as they were. Either is published once, not at each look. Those that keep what they made of an account
-    `subscribe` to changes.
+    A file that is missing, cannot be opened or is no JSON changes nothing: what was known holds. An account that is wrong in
+    it goes on as it was, and the others are read. An account that it names no more is not known any more. Each complaint
+    is published once for each state of the file. Those that keep what they made of an account `subscribe` to changes.
     """
 
     def __init__(self, path: Path, publish: Publish) -> None:
         self._path, self._publish = path, publish
-        self._stamp: Stamp | None = None
-        self._complained_of: Stamp | str | None = None
+        self._accounts: Mapping[str, Account] = {}
+        self._unknown: set[str] = set()
+        self._stamp: _Stamp | None = None
+        self._is_confirmed = False
+        self._told: set[tuple[_Stamp | None, str]] = set()
         self._subscribers: list[Callable[[], None]] = []
-        self.accounts: Mapping[str, Account] = {}
 
     def subscribe(self, on_change: Callable[[], None]) -> None:
-        """Have `on_change` called whenever `accounts` has been read anew."""
+        """Have `on_change` called whenever the accounts have been read anew."""
         self._subscribers.append(on_change)
 
-    async def watch(self) -> None:
-        """Read the file if it has changed; to be called again and again."""
-        self.read_if_changed()
+    def of(self, ucc: str) -> Account | None:
+        """Answer an account; None where the file names none. An unknown one is looked for once in each state of the file."""
+        account = self._accounts.get(ucc)
+        if account is None and ucc not in self._unknown:
+            self.read_if_changed()
+            account = self._accounts.get(ucc)
+            if account is None:
+                self._unknown.add(ucc)
+        return account
+
+    def read_if_there(self) -> None:
+        """Read the file at the start. One that is not there yet is no complaint before an account is looked for in it."""
+        if _stamp_of(self._path) is not None:
+            self.read_if_changed()
 
     def read_if_changed(self) -> None:
-        """Read the file again unless it is the one that was read last. One that cannot be read changes nothing."""
-        stamp: Stamp | None = None
-        try:
-            about = self._path.stat()
-            stamp = about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns
-            if stamp == self._stamp:
-                return
-            accounts, complaints = read_accounts(self._path)
-        except (ConfigurationError, OSError) as error:
-            # A half-written file must not stop the accounts that work.
-            self._complain([str(error)], stamp or str(error))
+        """Read the file again, now, unless it is the one that was read last."""
+        stamp = _stamp_of(self._path)
+        if stamp is None or stamp != self._stamp:
+            self._take(_read(self._path, stamp))
+
+    async def watch(self) -> None:
+        """See whether the file has changed; if it has, read it, in a thread: ten thousand accounts take 80 ms.
+
+        A changed file is read once more at the next look. The clock of a file system may tick in steps of milliseconds, and
+        what is written in the same step as what was read looks the same.
+        """
+        stamp = _stamp_of(self._path)
+        if stamp is None:
+            if self._accounts:
+                self.read_if_changed()
+        elif stamp != self._stamp or not self._is_confirmed:
+            before = self._stamp
+            reading = await asyncio.to_thread(_read, self._path, stamp)
+            if before == self._stamp:  # else it was read meanwhile, perhaps in a newer state
+                self._take(reading)
+
+    def _take(self, reading: _Reading) -> None:
+        self._is_confirmed = reading.stamp == self._stamp
+        self._stamp = reading.stamp
+        self._tell(reading.stamp, reading.complaints.values())
+        if reading.accounts is None:
             return
-        self._complain(complaints.values(), stamp)
-        kept = {ucc: self.accounts[ucc] for ucc in complaints if ucc in self.accounts}
-        self._stamp, self.accounts = stamp, accounts | kept
+        wrong = reading.complaints.keys() - reading.accounts.keys()
+        kept = {ucc: account for ucc, account in self._accounts.items() if ucc in wrong}
+        self._accounts = {**reading.accounts, **kept}
+        self._unknown.clear()
         for on_change in self._subscribers:
             on_change()
 
-    def _complain(self, errors: Iterable[str], of: Stamp | str) -> None:
-        if of != self._complained_of:
-            for error in errors:
-                self._complained_of = of
-                self._publish(AccountsUnreadable(error, to_do=f"mend {self._path}"))
+    def _tell(self, stamp: _Stamp | None, complaints: Iterable[str]) -> None:
+        told, self._told = self._told, {(stamp, complaint) for complaint in complaints}
+        for complaint in complaints:
+            if (stamp, complaint) not in told:
+                self._publish(AccountsUnreadable(complaint, to_do=f"mend {self._path}"))
+
+
+def _stamp_of(path: Path) -> _Stamp | None:
+    """Answer what a change of the file changes, also one that keeps size and time of writing; None while there is none."""
+    try:
+        about = path.stat()
+    except OSError:
+        return None
+    return about.st_ino, about.st_dev, about.st_size, about.st_mtime_ns, about.st_ctime_ns
+
+
+def _read(path: Path, stamp: _Stamp | None) -> _Reading:
+    try:
+        accounts, complaints = read_accounts(path)
+    except FileUnavailableError as error:
+        return _Reading(None, None, {"": str(error)})
+    except ConfigurationError as error:
+        return _Reading(stamp, None, {"": str(error)})
+    return _Reading(stamp, accounts, complaints)

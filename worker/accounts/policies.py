@@ -11,7 +11,11 @@ __all__ = ["Policies"]
 
 
 class Policies:
-    """The process's policy, with what an account sets for itself."""
+    """The process's policy, with what an account sets for itself.
+
+    A change in the file holds for `watch_refused` from the next order that ends, for `verify` from the next order that begins:
+    an order that is under way keeps the policy that it began with (Course).
+    """
 
     def __init__(self, file: AccountsFile, default: CancelPolicy) -> None:
         self._file, self._default = file, default
@@ -19,13 +23,10 @@ class Policies:
         file.subscribe(self._policies.clear)
 
     def of(self, ucc: str) -> CancelPolicy:
-        """Answer an account's policy. An account that is not known is looked for in the file, if that has changed."""
+        """Answer an account's policy. It is asked for several times an order: only the first time may look at the file."""
         policy = self._policies.get(ucc)
         if policy is None:
-            if ucc not in self._file.accounts:
-                # The first order of an account is judged by the account's own rules, too.
-                self._file.read_if_changed()
-            policy = self._policies[ucc] = self._made_of(self._file.accounts.get(ucc))
+            policy = self._policies[ucc] = self._made_of(self._file.of(ucc))
         return policy
 
     def is_watched(self, ucc: str, status: Status) -> bool:

@@ -14,16 +14,10 @@ class Rates:
         file.subscribe(self._rates.clear)
 
     def of(self, ucc: str) -> float:
-        """Answer an account's rate. An account that is not known is looked for in the file, if that has changed."""
+        """Answer an account's rate. It is asked for several times an order: only the first time may look at the file."""
         rate = self._rates.get(ucc)
         if rate is None:
-            if ucc not in self._file.accounts:
-                # The first order of an account that was added a moment ago must not go at another account's rate.
-                self._file.read_if_changed()
-            rate = self._rates[ucc] = self._made_of(ucc)
+            account = self._file.of(ucc)
+            own = None if account is None else account.orders_per_second
+            rate = self._rates[ucc] = self._default if own is None else own
         return rate
-
-    def _made_of(self, ucc: str) -> float:
-        account = self._file.accounts.get(ucc)
-        rate = None if account is None else account.orders_per_second
-        return self._default if rate is None else rate

@@ -8,7 +8,7 @@ __all__ = ["FileSessions"]
 
 
 class FileSessions:
-    """See Sessions. A session changes with the file; one that is missing or refused is looked for there at once."""
+    """See Sessions. A new session in the file is used from the next call on; an account that it names no more has none."""
 
     def __init__(self, file: AccountsFile) -> None:
         self._file = file
@@ -19,14 +19,11 @@ class FileSessions:
         """See Sessions."""
         session = self._known(ucc)
         if session is None:
-            self._file.read_if_changed()
-            session = self._known(ucc)
-        if session is None:
             raise NoSessionError(ucc)
         return session
 
     async def renew(self, ucc: str, stale: Session) -> Session | None:
-        """See Sessions. A new session is one that the file holds meanwhile."""
+        """See Sessions. A new session is one that the file holds meanwhile; the next look at it is not waited for."""
         if self._known(ucc) == stale:
             self._file.read_if_changed()
         session = self._known(ucc)
@@ -34,7 +31,7 @@ class FileSessions:
 
     def _known(self, ucc: str) -> Session | None:
         session = self._sessions.get(ucc)
-        if session is None and (account := self._file.accounts.get(ucc)) is not None:
+        if session is None and (account := self._file.of(ucc)) is not None and account.has_session:
             session = self._sessions[ucc] = Session(
                 account.base_url, account.sid.get_secret_value(), account.auth.get_secret_value()
             )

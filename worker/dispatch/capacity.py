@@ -64,16 +64,20 @@ class Capacity:
         """Wait until there is capacity enough to take more, at most so many seconds."""
         loop = asyncio.get_running_loop()
         left = self._left.setdefault((lane, ucc), asyncio.Event())
-        soon = self._soon(lane, ucc)
-        worth = CHUNK_SIZE if soon is None else soon // 2
         ends_at = loop.time() + seconds
-        while (remaining := ends_at - loop.time()) > 0 and (missing := worth - self.free(lane, ucc)) > 0:
-            if soon is not None:  # turns come with time: no call of `leave` announces them
-                remaining = min(remaining, max(_LEAST_PAUSE_SECONDS, missing / self._rate_of(ucc)))
+        while (remaining := ends_at - loop.time()) > 0 and (missing := self._missing(lane, ucc)) > 0:
+            rate = self._rate_of(ucc)
+            if rate > 0 and lane != Lane.RISK:  # turns come with time: no call of `leave` announces them
+                remaining = min(remaining, max(_LEAST_PAUSE_SECONDS, missing / rate))
             left.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(remaining):
                     await left.wait()
+
+    def _missing(self, lane: str, ucc: str) -> int:
+        """Count the capacity that is missing until it is worth taking more."""
+        soon = self._soon(lane, ucc)
+        return (CHUNK_SIZE if soon is None else soon // 2) - self.free(lane, ucc)
 
     def _soon(self, lane: str, ucc: str) -> int | None:
         rate = self._rate_of(ucc)
