@@ -152,3 +152,19 @@ def test_a_clock_that_steps_back_costs_a_second_and_not_the_step(account, rate, 
         account.at += wait_us
     assert math.floor(rate) == max(most_in_a_second(account.sent, begin) for begin in account.sent)
     assert len(account.sent) > 2 * math.floor(rate)
+
+
+def test_a_complaint_leaves_a_send_that_is_granted_ahead_at_its_time(account):
+    """Moved to now, it would let the next one go too early."""
+    account.ask(1, 1.0, "routine")
+    account.at += 1_005_000
+    [ahead], _ = account.ask(1, 1.0, "routine", ahead_us=30_000)
+    account.complain()
+    account.at += 1_000_000
+    times = []
+    while not times:
+        times, wait_us = account.ask(1, 1.0, "risk")
+        account.at += 0 if times else min(wait_us, 5_000)
+    # Half the rate, a tenth more a second: at least as long after it as the rate then in force asks for.
+    share = 0.5 + (account.at - (ahead - 25_000)) / 1e7
+    assert times[0] - ahead >= 1_030_000 / share - 1

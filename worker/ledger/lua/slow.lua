@@ -5,7 +5,8 @@
 -- ARGV[1]  the pause that the broker asked for, us; 0 for none
 -- Answers the factor in percent. Complaints within half a second count once: they answer the same burst.
 local key, pause, now = KEYS[1], tonumber(ARGV[1]), now_us()
-local pace = pace_of(redis.call('GET', key), now, 0, 0)
+-- What was granted ahead of its time keeps it: a clock that stepped back is for those who ask for sends.
+local pace = pace_of(redis.call('GET', key), now, 0, math.huge)
 local current = share_of_rate(pace.factor, pace.since, now)
 if not pace.factor or now - pace.since >= 500000 then
   current = math.max(current / 2, 0.0625)
