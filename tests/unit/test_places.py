@@ -70,19 +70,6 @@ def test_a_queue_that_wants_no_place_any_more_leaves_it_to_the_next():
     assert ["A", "B"] == woken
 
 
-def test_a_place_that_a_woken_queue_did_not_use_is_offered_to_the_next():
-    """It wanted one, and then its rate said not yet; no call may end for a long time."""
-    (places, jobs), woken = taken(1), []
-    for name in "AB":
-        places.wait(Queue(name, woken).wake, ROUTINE)
-    places.give_back(*jobs)
-    places.offer()
-    places.take(*jobs)
-    places.wait(Queue("C", woken).wake, ROUTINE)
-    places.offer()
-    assert ["A", "B"] == woken
-
-
 def test_a_queue_waits_once():
     """However often it asks."""
     (places, jobs), woken = taken(2), []

@@ -109,7 +109,7 @@ class AccountQueue:
             self._orders.push(job, not_before=not_before)
             self._timer.set(self._loop_time_of(min(not_before, job.waits_until)))
         elif self.is_free(job):
-            self._give_turn(job, self._shared.clock())
+            self._give_turn(job, now)
         else:
             self._orders.push(job)
             self._timer.set(self._loop_time_of(job.waits_until))
@@ -146,12 +146,12 @@ class AccountQueue:
 
     def _give_turns(self) -> None:
         """Give turns as far as nothing stands in the way, and have what does look here again when it is gone."""
-        while self._orders and self._free_share(self._orders.first_urgency) > 0:
+        while self._orders and self._free_share(urgency := self._orders.first_urgency) > 0:
             if seconds := self._stopped_seconds():
                 self._timer.set(asyncio.get_running_loop().time() + seconds)
                 return
-            if self._free_places(self._orders.first_urgency) <= 0:
-                self._shared.places.wait(self._use_place, self._orders.first_urgency)
+            if self._free_places(urgency) <= 0:
+                self._shared.places.wait(self._use_place, urgency)
                 return
             if self._shared.rate_limiter.is_limited(self._ucc):
                 if self._wanted > 0:

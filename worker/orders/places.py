@@ -44,17 +44,13 @@ class Places:
             self._risk_in_flight.add(job)
 
     def wait(self, wake: Callable[[], bool], urgency: int) -> None:
-        """Have `wake` called when a place is free for this urgency; it answers whether it still wants one."""
+        """Have `wake` called when a place is free for this urgency; it answers whether it took it."""
         self._starving[urgency][wake] = None
 
     def give_back(self, job: Job) -> None:
-        """Free the order's place, and wake the queue whose turn it is."""
+        """Free the order's place, and wake the queue whose turn it is; one that does not use it leaves it to the next."""
         self._free += 1
         self._risk_in_flight.discard(job)  # it may have become one in flight
-        self.offer()
-
-    def offer(self) -> None:
-        """Wake the queue whose turn it is, if there is a place for it: after a queue that was woken used none."""
         for urgency in (RISK, ROUTINE):
             queues = self._starving[urgency]
             while queues and self.free_for(urgency) > 0:
