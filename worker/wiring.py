@@ -47,6 +47,7 @@ __all__ = ["Parts", "wire"]
 _REDIS_SECONDS: Final = 2.0
 _WATCH_SECONDS: Final = 1.0
 _PASS_SECONDS: Final = 0.5
+_IDLE_SECONDS: Final = 5.0
 _FILE_SECONDS: Final = 0.5
 """A change of the accounts file holds within about a second: half of it may pass until it is seen, and sends under way end."""
 
@@ -79,6 +80,7 @@ class Parts:
             ("watch list", _WATCH_SECONDS, self.dispatcher.take_watched),
             ("orphaned backlogs", _WATCH_SECONDS, self.backlogs.adopt),
             ("accounts file", _FILE_SECONDS, self.accounts.watch),
+            ("idle accounts", _IDLE_SECONDS, self.router.forget_idle),
             # Not with the heartbeat: thousands of notes to write would hold it up, and the lease would run out.
             ("notes", settings.lease, ledger.notes.write),
         ]
@@ -127,7 +129,7 @@ def wire(
     capacity = Capacity(settings.account_orders_at_once, rates.of, router.queues.first_sends)
     probation = Probation(ledger.claims, router.take)
     in_hand = InHand(router, capacity, probation, day_is_over=partial(_day_is_over, ledger))
-    backlogs = Backlogs(ledger.claims, in_hand, capacity, look_seconds=settings.lease / 3)
+    backlogs = Backlogs(ledger.claims, in_hand, capacity, publish, look_seconds=settings.lease / 3)
     dispatcher = Dispatcher(
         ledger.claims,
         ledger.held,

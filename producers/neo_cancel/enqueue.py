@@ -1,12 +1,12 @@
 """The call that accepts orders: the one step a producer takes in the ledger."""
 
 import json
-from collections.abc import Sequence
 from typing import Final
 
 from neo_cancel.keys import BACKLOGS, ORDER_PREFIX, URGENT_PREFIX, WATCH, backlog_key, batch_key, order_key, queued_key
 from neo_cancel.messages import envelope
 from neo_cancel.order import CancelOrder
+from neo_cancel.parcels import Parcel
 from neo_cancel.scripts import Script, ScriptCall, load_script
 
 __all__ = ["document", "enqueue_call", "enqueue_script"]
@@ -27,28 +27,24 @@ def document(order: CancelOrder, batch: str | None) -> str:
     return json.dumps(wire)
 
 
-def enqueue_call(
-    chunk: Sequence[CancelOrder], *, batch: str | None, ttl_seconds: int, to_backlog: bool = False
-) -> ScriptCall:
-    """Accept orders of one account and lane: records, queue entry and message in one atomic step.
+def enqueue_call(parcel: Parcel, *, batch: str | None, ttl_seconds: int) -> ScriptCall:
+    """Accept a parcel: records, queue entries, backlogs and message in one atomic step.
 
-    `batch` is the bulk they belong to, None for a single order. With `to_backlog` they wait in the account's backlog, and
-    a message only wakes a worker to look there. Answers one number an order, see lua/enqueue.lua.
+    `batch` is the bulk that it belongs to, None for none. Answers one number an order, in the order of `parcel.everyone`; see
+    lua/enqueue.lua.
     """
-    ucc, lane = chunk[0].ucc, str(chunk[0].lane)
-    documents = [document(order, batch) for order in chunk]
-    before, after = envelope(ucc=ucc, lane=lane, orders=[] if to_backlog else documents, batch=batch)
-    fixed = [
-        lane,
-        queued_key(lane),
-        batch_key(batch) if batch else _NONE,
-        backlog_key(lane, ucc) if to_backlog else _NONE,
-        BACKLOGS,
-        WATCH,
-    ]
-    prefix = order_key(ucc, "")
+    lane, waiting = parcel.lane, parcel.waiting
+    documents = [document(order, batch) for order in parcel.everyone]
+    texts: dict[str, list[str]] = {}
+    for order, text in zip(parcel.orders, documents, strict=False):
+        texts.setdefault(order.ucc, []).append(text)
+    counts = {ucc: len(orders) for ucc, orders in waiting.items()}
+    where = [len(parcel.orders), len(counts), *counts.values()]
+    before, after = envelope(lane=lane, orders=texts, waiting=counts, batch=batch)
+    fixed = [lane, queued_key(lane), batch_key(batch) if batch else _NONE, BACKLOGS, WATCH]
+    records = [order_key(order.ucc, order.order_number) for order in parcel.everyone]
     return ScriptCall(
         enqueue_script(),
-        [*fixed, *(prefix + order.order_number for order in chunk)],
-        [ttl_seconds, before, after, lane, ORDER_PREFIX, URGENT_PREFIX, *documents],
+        [*fixed, *(backlog_key(lane, ucc) for ucc in waiting), *records],
+        [ttl_seconds, before, after, lane, ORDER_PREFIX, URGENT_PREFIX, *where, *documents],
     )

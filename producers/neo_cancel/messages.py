@@ -11,6 +11,8 @@ a message, a Celery task of protocol 2 with orders of one account:
                     "delivery_info": {"exchange": "", "routing_key": "risk"}}}
 
 The body is itself JSON text, without line breaks: [[chunk], {}, {}]. `v` is the wire version; `lane` names the list.
+With version 2 the orders may be of many accounts: the chunk has no `ucc` then, but may have `backlogs`, a list of accounts
+in whose backlogs a worker looks.
 An order holds the fields of CancelOrder; `ucc` and `order_number` are required, the rest has its defaults. `id`,
 `delivery_tag` and `correlation_id` are one unique text a message, of at most 255 printable characters. The worker
 writes the ledger's record for an order that has none; until then a message lost on its way is lost, which is what the
@@ -20,24 +22,22 @@ library's enqueue script rules out.
 import json
 import socket
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from neo_cancel.order import CancelOrder, Lane
-
 __all__ = [
-    "CHUNK_SIZE",
     "TASK_NAME",
     "WIRE_VERSION",
-    "chunks",
+    "WIRE_VERSION_MANY",
     "envelope",
     "new_id",
 ]
 
 WIRE_VERSION: Final = 1
+"""Of a message for one account."""
+WIRE_VERSION_MANY: Final = 2
+"""Of a message for many accounts."""
 TASK_NAME: Final = "neo_cancel.cancel_orders"
-CHUNK_SIZE: Final = 50
-"""Orders of one account in one message: what a message costs is paid once for all of them."""
 
 _ORIGIN: Final = f"neo_cancel@{socket.gethostname()}"
 _ENQUEUED_MARK: Final = "@enqueued_ms@"
@@ -49,26 +49,51 @@ def new_id() -> str:
     return str(uuid.uuid4())
 
 
-def envelope(*, ucc: str, lane: str, orders: Sequence[str], batch: str | None = None) -> tuple[str, str]:
-    """Write the Celery message (protocol 2, JSON) of one chunk as it lies in the Redis list named like the lane.
+def envelope(
+    *,
+    lane: str,
+    orders: Mapping[str, Sequence[str]],
+    waiting: Mapping[str, int] | None = None,
+    batch: str | None = None,
+) -> tuple[str, str]:
+    """Write the Celery message (protocol 2, JSON) of one parcel as it lies in the Redis list named like the lane.
 
-    `orders` are the JSON texts of orders of one account. Without orders, the message asks a worker to look into the
-    account's backlog. The message comes in two halves; the server's time in milliseconds goes between them. So
-    recovery can tell a waiting message from a lost one by one clock.
+    `orders` are the JSON texts of orders, by account; `waiting` says of accounts how many orders wait in their backlogs,
+    into which the message asks a worker to look. The message comes in two halves; the server's time in milliseconds goes
+    between them. So recovery can tell a waiting message from a lost one by one clock.
     """
-    head = json.dumps({"v": WIRE_VERSION, "ucc": ucc, "lane": lane, "batch": batch})
-    chunk = f'{head[:-1]}, "orders": [{", ".join(orders)}]}}'
-    count = f"{len(orders)} {'order' if len(orders) == 1 else 'orders'}" if orders else "backlog"
+    waiting = waiting or {}
     message_id = new_id()
     message = {
-        "body": f"[[{chunk}], {{}}, {_EMBED}]",
+        "body": f"[[{_chunk(lane, orders, list(waiting), batch)}], {{}}, {_EMBED}]",
         "content-encoding": "utf-8",
         "content-type": "application/json",
-        "headers": _headers(TASK_NAME, message_id, shown=f"({ucc} {count} {lane})"),
+        "headers": _headers(TASK_NAME, message_id, shown=_shown(lane, orders, waiting)),
         "properties": _properties(message_id, lane),
     }
     before, _, after = json.dumps(message).rpartition(f'"{_ENQUEUED_MARK}"')
     return before, after
+
+
+def _chunk(lane: str, orders: Mapping[str, Sequence[str]], backlogs: Sequence[str], batch: str | None) -> str:
+    """Write what the message is about; of one account in the form that every worker reads."""
+    accounts = [*orders, *backlogs]
+    if len(accounts) == 1:
+        head = json.dumps({"v": WIRE_VERSION, "ucc": accounts[0], "lane": lane, "batch": batch})
+    else:
+        head = json.dumps({"v": WIRE_VERSION_MANY, "lane": lane, "batch": batch, "backlogs": backlogs})
+    return f'{head[:-1]}, "orders": [{", ".join(text for texts in orders.values() for text in texts)}]}}'
+
+
+def _shown(lane: str, orders: Mapping[str, Sequence[str]], waiting: Mapping[str, int]) -> str:
+    """Say for Flower whose orders the message is about, and how many."""
+    accounts = {**orders, **waiting}
+    whose = next(iter(accounts)) if len(accounts) == 1 else f"{len(accounts)} accounts"
+    count = sum(map(len, orders.values()))
+    shown = [f"{count} {'order' if count == 1 else 'orders'}"] if count else []
+    if waiting:
+        shown.append(f"{sum(waiting.values())} in backlog")
+    return f"({whose} {' + '.join(shown)} {lane})"
 
 
 def _headers(task: str, message_id: str, *, shown: str) -> dict[str, Any]:
@@ -106,12 +131,3 @@ def _properties(message_id: str, lane: str) -> dict[str, Any]:
         "body_encoding": "utf-8",
         "delivery_tag": message_id,
     }
-
-
-def chunks(orders: Iterable[CancelOrder], size: int = CHUNK_SIZE) -> list[list[CancelOrder]]:
-    """Split orders into chunks of one account and lane, risk first, each in the order of arrival."""
-    groups: dict[tuple[str, str], list[CancelOrder]] = {}
-    for order in orders:
-        groups.setdefault((str(order.lane), order.ucc), []).append(order)
-    urgent_first = sorted(groups.items(), key=lambda item: item[0][0] != Lane.RISK)
-    return [group[at : at + size] for _, group in urgent_first for at in range(0, len(group), size)]

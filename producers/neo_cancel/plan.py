@@ -1,6 +1,5 @@
 """From orders to calls of the enqueue script, many of them in one round trip. No I/O in here."""
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypedDict
@@ -10,18 +9,15 @@ from redis.exceptions import NoScriptError
 from neo_cancel.duplicates import distinct
 from neo_cancel.enqueue import enqueue_call
 from neo_cancel.errors import InvalidOrderError
-from neo_cancel.messages import chunks, new_id
+from neo_cancel.messages import new_id
 from neo_cancel.order import CancelOrder
+from neo_cancel.parcels import MAX_CHUNK_SIZE, Parcel, parcels
 from neo_cancel.scripts import Script, ScriptCall
 
-__all__ = ["MAX_CHUNK_SIZE", "BulkPlan", "Plan", "Rounds"]
+__all__ = ["BulkPlan", "Plan", "Rounds"]
 
 CALLS_AT_ONCE: Final = 20
 RELOADS_AT_MOST: Final = 3
-MAX_CHUNK_SIZE: Final = 500
-MESSAGES_AT_ONCE: Final = 8
-"""Messages of one account and lane in one bulk. Further orders wait in the account's backlog: their turn would come later anyhow,
-and thousands of messages of one account would delay those of every other account."""
 ACCEPTED, ATTACHED, DEAD_ALREADY = 0, 1, 2
 
 
@@ -67,19 +63,16 @@ class Plan:
     def one(self, order: CancelOrder) -> list[ScriptCall]:
         """Plan a single cancel."""
         distinct([order])
-        return [enqueue_call([order], batch=None, ttl_seconds=self.time_to_live_seconds)]
+        return [enqueue_call(Parcel(str(order.lane), [order]), batch=None, ttl_seconds=self.time_to_live_seconds)]
 
     def many(self, orders: Iterable[CancelOrder]) -> BulkPlan:
         """Plan a bulk. Raises InvalidOrderError for an empty one."""
         kept, duplicates = distinct(orders)
         batch = new_id()
-        calls: list[ScriptCall] = []
-        messages: Counter[tuple[str, str]] = Counter()
-        for chunk in chunks(kept, self.chunk_size):
-            group = chunk[0].ucc, str(chunk[0].lane)
-            messages[group] += 1
-            to_backlog = messages[group] > MESSAGES_AT_ONCE
-            calls.append(enqueue_call(chunk, batch=batch, ttl_seconds=self.time_to_live_seconds, to_backlog=to_backlog))
+        calls = [
+            enqueue_call(parcel, batch=batch, ttl_seconds=self.time_to_live_seconds)
+            for parcel in parcels(kept, self.chunk_size)
+        ]
         return BulkPlan(batch, [f"{order.ucc}:{order.order_number}" for order in kept], duplicates, calls)
 
 

@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from neo_cancel import CancelOrder, CancelProducer
-from neo_cancel.enqueue import enqueue_call
 from neo_cancel.keys import named_key
 from neo_cancel.record import OrderRecord
+from tests.accepting import accept_call
 from tests.chaos.stage import Server, Workers, write_accounts
 from tests.fault.rig import SHORT, names_of
 from worker.ops.process import Child, wait_until
@@ -106,7 +106,7 @@ EMBED = ("callbacks", "errbacks", "chain", "chord", "x")
 
 def good_message(order: CancelOrder) -> dict[str, Json]:
     """Write a message as the producer's script does."""
-    call = enqueue_call([order], batch=None, ttl_seconds=60)
+    call = accept_call([order], batch=None, ttl_seconds=60)
     return json.loads(f"{call.arguments[1]}1{call.arguments[2]}")  # type: ignore[no-any-return]
 
 

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 import pytest
 
 from neo_cancel import CancelOrder, Status
-from neo_cancel.enqueue import enqueue_call
 from neo_cancel.keys import WATCH
+from tests.accepting import accept_call
 from tests.fault.rig import names_of
 from worker.ops.commands import worker_command
 from worker.ops.process import Child, child_environment
@@ -18,7 +18,7 @@ from worker.ops.process import Child, child_environment
 
 def good_message(orders):
     """Write a message as the producer's script does."""
-    call = enqueue_call(orders, batch=None, ttl_seconds=60)
+    call = accept_call(orders, batch=None, ttl_seconds=60)
     return json.loads(f"{call.arguments[1]}1{call.arguments[2]}")
 
 

@@ -19,8 +19,8 @@ from neo_cancel import CancelOrder, CancelProducer, NeoCancelError
 from neo_cancel.cli import main
 from neo_cancel.cli.bulk_file import read_orders
 from neo_cancel.cli.exits import ExitCode
-from neo_cancel.enqueue import enqueue_call
 from neo_cancel.errors import InvalidOrderError
+from tests.accepting import accept_call
 from tests.fault.rig import names_of
 from worker.consuming.envelope import Message, read
 from worker.dispatch.intake import read_chunk
@@ -159,7 +159,7 @@ def test_the_producer_refuses_by_field_and_rule(redis_url):
 
 
 def good_message():
-    call = enqueue_call([CancelOrder(ucc="AB123", order_number=NUMBER)], batch="b", ttl_seconds=60)
+    call = accept_call([CancelOrder(ucc="AB123", order_number=NUMBER)], batch="b", ttl_seconds=60)
     return json.loads(f"{call.arguments[1]}1{call.arguments[2]}")
 
 

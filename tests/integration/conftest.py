@@ -15,7 +15,7 @@ from neo_cancel.keys import named_key
 from neo_cancel.record import split
 from neo_cancel.scripts import ScriptCall
 from worker.ledger.keys import WORKERS
-from worker.ledger.steps import Entry, claim_call, record_call
+from worker.ledger.steps import Asked, Entry, claim_call, record_call
 from worker.ops.embedded import free_port
 
 Settle = Callable[..., None]
@@ -37,7 +37,7 @@ def settle() -> Iterator[Callable[[str], Settle]]:
 
         def one(name: str, status: str = "cancelled", **fields: Any) -> None:
             client.zadd(WORKERS, {"w1": 1})
-            claimed = run(client, claim_call("w1", "routine", name.partition(":")[0], [name], at_most=1))[0]
+            claimed = run(client, claim_call("w1", "routine", [Asked(name.partition(":")[0], [name], 1)]))[0]
             header, document = split(claimed)
             said = json.dumps({**document, "final_at": time.time(), **fields})
             new = f"{status} {header.fence} - {header.enqueued_ms} 1 0 {said}"

@@ -21,9 +21,9 @@ from hypothesis.stateful import (
 )
 
 from neo_cancel import CancelOrder
-from neo_cancel.enqueue import enqueue_call
 from neo_cancel.record import DEAD, OrderRecord, Status
 from neo_cancel.scripts import ScriptCall
+from tests.accepting import accept_call
 from worker.ledger.assembly import LedgerCallbacks, LedgerOptions, LedgerRoom
 from worker.ledger.client import LedgerClient
 from worker.ledger.keys import (
@@ -37,7 +37,7 @@ from worker.ledger.keys import (
     named_key,
 )
 from worker.ledger.server import Server
-from worker.ledger.steps import PutBack, claim_call, requeue_call
+from worker.ledger.steps import Asked, PutBack, claim_call, requeue_call
 from worker.observe.events import publisher
 from worker.orders.job import Job
 
@@ -82,10 +82,10 @@ class Worker:
         chunk = json.loads(json.loads(message)["body"])[0][0]
         orders = [CancelOrder.from_wire(wire) for wire in chunk["orders"]]
         if not orders:
-            _, jobs = await self.claims.draw(backlog_key(chunk["lane"], chunk["ucc"]), 2)
+            [(_, jobs)] = await self.claims.draw({backlog_key(chunk["lane"], chunk["ucc"]): 2})
             self.tasks += jobs
             return
-        self.tasks += await self.claims.claim(chunk["lane"], orders, at_most=at_most)
+        self.tasks += await self.claims.claim(chunk["lane"], {chunk["ucc"]: orders}, {chunk["ucc"]: at_most})
 
     async def finish(self, job: Job) -> bool:
         written = self.written[job] = asyncio.get_running_loop().create_future()
@@ -136,7 +136,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.enqueue_numbers(numbers, lane, to_backlog=True)
 
     def enqueue_numbers(self, numbers: Sequence[str], lane: str, *, to_backlog: bool = False) -> None:
-        call = enqueue_call(
+        call = accept_call(
             [CancelOrder(ucc="AB123", order_number=number, lane=lane) for number in numbers],
             batch=None,
             ttl_seconds=60,
@@ -207,11 +207,13 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(at=WORKERS_AT, number=st.sampled_from(NUMBERS))
     def claim_and_never_hear_of_it(self, at: int, number: str) -> None:
         worker = self.workers[at].lease.worker
-        self.run(self.workers[at].client.call(claim_call(worker, "routine", "AB123", [f"AB123:{number}"], at_most=100)))
+        self.run(
+            self.workers[at].client.call(claim_call(worker, "routine", [Asked("AB123", [f"AB123:{number}"], 100)]))
+        )
 
     @rule(at=WORKERS_AT, lane=st.sampled_from(LANES))
     def draw(self, at: int, lane: str) -> None:
-        _, jobs = self.run(self.workers[at].claims.draw(backlog_key(lane, "AB123"), 2))
+        [(_, jobs)] = self.run(self.workers[at].claims.draw({backlog_key(lane, "AB123"): 2}))
         self.workers[at].tasks += jobs
 
     @rule(at=WORKERS_AT)
@@ -296,11 +298,9 @@ class LedgerMachine(RuleBasedStateMachine):
             ends = self.server.zscore(WORKERS, record.owner or "-")
             if (record.owner is None) == (why == "lost") and (record.owner is None or ends == 0):
                 wire = json.dumps(CancelOrder(ucc="AB123", order_number=number).to_wire())
-                orders = [PutBack(number, record.fence, wire)]
+                orders = [PutBack("AB123", number, record.fence, wire)]
                 owner = record.owner or "-"
-                call = requeue_call(
-                    lane=record.lane, ucc="AB123", owner=owner, orders=orders, why=why, crashes=0, to_end=to_end
-                )
+                call = requeue_call(lane=record.lane, owner=owner, orders=orders, why=why, crashes=0, to_end=to_end)
                 self.looks.append((f"AB123:{number}", call))
 
     @precondition(lambda self: self.looks)

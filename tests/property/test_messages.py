@@ -38,7 +38,7 @@ def test_an_order_survives_the_wire(order):
 def test_an_envelope_is_sound_whatever_the_reasons_say(orders, now):
     """The time goes where the header is, even if a reason looks like the mark."""
     documents = [document(order, "b1") for order in orders]
-    before, after = envelope(ucc="AB123", lane="risk", orders=documents, batch="b1")
+    before, after = envelope(lane="risk", orders={"AB123": documents}, batch="b1")
     message = json.loads(f"{before}{now}{after}")
     assert now == message["headers"]["enqueued_ms"]
     (chunk,), kwargs, _ = json.loads(message["body"])

@@ -36,7 +36,7 @@ def job(number=1, *, lane="routine", ucc=UCC, crashes=0, watched=False):
 def chunk(count=1, *, lane="routine", ucc=UCC, first=1, refusals=()):
     numbers = range(first, first + count)
     orders = tuple(CancelOrder(ucc=ucc, order_number=f"{number:015d}", lane=lane) for number in numbers)
-    return Chunk(ucc, lane, orders, tuple(refusals))
+    return Chunk(lane, {ucc: orders} if orders else {}, () if orders else (ucc,), tuple(refusals))
 
 
 @contextmanager
@@ -97,15 +97,17 @@ class Ledger:
         self.jobs[job.name] = job
         return job
 
-    async def claim(self, lane, orders, *, at_most):
-        self.claims.append((lane, len(orders), at_most))
+    async def claim(self, lane, orders, at_most):
+        self.claims += [(lane, len(some), at_most[ucc]) for ucc, some in orders.items()]
         await asyncio.sleep(0)
+        return [one for ucc, some in orders.items() for one in self._claim_of(lane, ucc, some, max(at_most[ucc], 0))]
+
+    def _claim_of(self, lane, ucc, orders, taken):
         made = [
-            job(int(order.order_number), lane=lane, ucc=order.ucc, crashes=self.crashes.get(order.order_number, 0))
+            job(int(order.order_number), lane=lane, ucc=ucc, crashes=self.crashes.get(order.order_number, 0))
             for order in orders
         ]
-        taken = max(at_most, 0)
-        self.backlogs.setdefault(f"nc:backlog:{lane}:{orders[0].ucc}", []).extend(made[taken:])
+        self.backlogs.setdefault(f"nc:backlog:{lane}:{ucc}", []).extend(made[taken:])
         return [self.hold(one) for one in made[:taken]]
 
     async def claim_watched(self, at_most):
@@ -114,11 +116,14 @@ class Ledger:
     async def release(self, jobs):
         self.released += jobs
 
-    async def draw(self, backlog, at_most):
-        self.draws.append((backlog, at_most))
+    async def draw(self, at_most):
+        self.draws += at_most.items()
         await asyncio.sleep(0)
+        return [self._draw_of(backlog, count) for backlog, count in at_most.items()]
+
+    def _draw_of(self, backlog, count):
         left = self.backlogs.get(backlog, [])
-        drawn, self.backlogs[backlog] = left[:at_most], left[at_most:]
+        drawn, self.backlogs[backlog] = left[:count], left[count:]
         return len(self.backlogs[backlog]), [self.hold(one) for one in drawn]
 
     async def adopt_backlog(self, lanes):
@@ -153,7 +158,7 @@ class Desk:
         self.in_hand = InHand(
             self.orders, self.capacity, self.probation, day_is_over=lambda job: job.name in self.days_over
         )
-        self.backlogs = Backlogs(self.ledger, self.in_hand, self.capacity, look_seconds=0.01)
+        self.backlogs = Backlogs(self.ledger, self.in_hand, self.capacity, self.events.append, look_seconds=0.01)
         self.dispatcher = Dispatcher(
             self.ledger,
             self.ledger,

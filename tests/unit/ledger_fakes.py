@@ -8,9 +8,9 @@ from typing import Any
 import fakeredis
 
 from neo_cancel import CancelOrder, OrderRecord
-from neo_cancel.enqueue import enqueue_call
 from neo_cancel.keys import named_key
 from neo_cancel.scripts import ScriptCall
+from tests.accepting import accept_call
 from worker.ledger.assembly import LedgerCallbacks, LedgerOptions, LedgerRoom
 from worker.ledger.client import LedgerClient
 from worker.ledger.server import Server
@@ -108,10 +108,10 @@ class Worker:
         return self.room.lease.worker
 
     async def enqueue(self, *orders: CancelOrder, to_backlog: bool = False) -> None:
-        await self.client.call(enqueue_call(orders, batch=None, ttl_seconds=600, to_backlog=to_backlog))
+        await self.client.call(accept_call(orders, batch=None, ttl_seconds=600, to_backlog=to_backlog))
 
     async def claim(self, *lasts: int, lane: str = "routine", at_most: int = 100) -> list[Job]:
-        return await self.room.claims.claim(lane, [order(last) for last in lasts], at_most=at_most)
+        return await self.room.claims.claim(lane, {UCC: [order(last) for last in lasts]}, {UCC: at_most})
 
     async def record(self, last: int = 1) -> OrderRecord:
         return OrderRecord.decode(await self.redis.get(named_key(name(last))))

@@ -8,12 +8,12 @@ import fakeredis
 import pytest
 
 from neo_cancel import CancelOrder, Status
-from neo_cancel.enqueue import enqueue_call
 from neo_cancel.keys import WATCH, named_key
 from neo_cancel.record import DEAD, OrderRecord
 from neo_cancel.scripts import load_script
+from tests.accepting import accept_call
 from worker.ledger.keys import WORKERS
-from worker.ledger.steps import Entry, claim_call, record_call
+from worker.ledger.steps import Asked, Entry, claim_call, record_call
 from worker.orders.trading_day import is_day_over
 
 ORDER = CancelOrder(ucc="AB123", order_number="251015000123451")
@@ -34,11 +34,11 @@ def run(server, call):
 
 
 def ask(server):
-    return run(server, enqueue_call([ORDER], batch=None, ttl_seconds=60))[0]
+    return run(server, accept_call([ORDER], batch=None, ttl_seconds=60))[0]
 
 
 def claim(server, worker):
-    return run(server, claim_call(worker, "routine", ORDER.ucc, [NAME], at_most=1))[0]
+    return run(server, claim_call(worker, "routine", [Asked(ORDER.ucc, [NAME], 1)]))[0]
 
 
 def left_by(server, status, *, days_ago, owner="-", fence=4):

@@ -1,4 +1,4 @@
-"""Backlogs are worked off by one task each, as capacity comes free, and adopted where no worker works on them."""
+"""Backlogs are worked off by one task, many at a time, as capacity comes free, and adopted where no worker works on them."""
 
 from tests.unit.dispatching import BACKLOG, Desk, Ledger, job, settle
 
@@ -11,7 +11,7 @@ async def test_a_backlog_is_worked_off_until_it_is_empty():
     desk.backlogs.work_off(BACKLOG)
     await settle()
     assert 450 == len(desk.orders.taken)
-    assert [200, 200, 200] == [at_most for _, at_most in desk.ledger.draws]
+    assert [50] * 9 == [at_most for _, at_most in desk.ledger.draws]
 
 
 async def test_a_backlog_that_is_being_worked_off_gets_no_second_task():
@@ -27,11 +27,11 @@ async def test_a_backlog_that_was_filled_during_the_look_is_looked_at_again():
     """The look had found it empty, and its task was about to end."""
 
     class FilledMeanwhile(Ledger):
-        async def draw(self, backlog, at_most):
-            answer = await super().draw(backlog, at_most)
+        async def draw(self, at_most):
+            answer = await super().draw(at_most)
             if len(self.draws) == 1:
-                self.backlogs[backlog] = [job(1)]
-                desk.backlogs.work_off(backlog)
+                self.backlogs[BACKLOG] = [job(1)]
+                desk.backlogs.work_off(BACKLOG)
             return answer
 
     desk = Desk(ledger=FilledMeanwhile())

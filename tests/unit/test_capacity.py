@@ -1,11 +1,13 @@
 """How many orders a worker takes into its hands."""
 
-import asyncio
+import math
 
 import pytest
 
-from neo_cancel.messages import CHUNK_SIZE
+from neo_cancel.parcels import CHUNK_SIZE
 from worker.dispatch.capacity import Capacity
+
+PLACE = ("routine", "AB123")
 
 
 class World:
@@ -30,14 +32,14 @@ def test_an_account_without_a_rate_has_all_the_room():
 
 def test_what_is_being_claimed_counts():
     capacity = World().capacity()
-    with capacity.coming("routine", "AB123", 60):
+    with capacity.coming({PLACE: 60}):
         assert 40 == capacity.free("routine", "AB123")
     assert 100 == capacity.free("routine", "AB123")
 
 
 def test_there_is_never_less_than_none():
     capacity = World().capacity()
-    with capacity.coming("routine", "AB123", 160):
+    with capacity.coming({PLACE: 160}):
         assert 0 == capacity.free("routine", "AB123")
 
 
@@ -62,48 +64,62 @@ def test_an_account_with_a_rate_has_room_for_a_few_seconds_of_routine_orders(rat
     assert (free, 100) == (capacity.free("routine", "AB123"), capacity.free("risk", "AB123"))
 
 
-async def test_who_waits_for_room_is_told_when_there_is_some():
-    capacity = World().capacity()
-    for _ in range(100):
-        capacity.enter("routine", "AB123")
-    waiting = asyncio.create_task(capacity.wait("routine", "AB123", 30))
-    for _ in range(CHUNK_SIZE):
-        assert not waiting.done()
-        capacity.leave("routine", "AB123")
-        await asyncio.sleep(0)
-    await asyncio.wait_for(waiting, 5)
-
-
-async def test_turns_that_nobody_tells_of_are_looked_for():
-    """At a rate, capacity comes with time."""
-    world = World()
-    world.rates["AB123"], world.waiting["AB123"] = 8.0, 12
-    waiting = asyncio.create_task(world.capacity().wait("routine", "AB123", 30))
-    await asyncio.sleep(0.01)
-    world.waiting["AB123"] = 6
-    await asyncio.wait_for(waiting, 20)
-
-
-async def test_the_wait_ends_all_the_same():
-    """Whoever draws must say now and then that it is alive."""
-    capacity = World().capacity()
-    for _ in range(100):
-        capacity.enter("routine", "AB123")
-    await asyncio.wait_for(capacity.wait("routine", "AB123", 0.05), 5)
-    assert 0 == capacity.free("routine", "AB123")
-
-
-async def test_a_limit_may_be_lifted_while_capacity_is_waited_for():
-    """The accounts file is read again under way."""
-    world = World()
-    world.rates["AB123"] = 8.0
+def full(world, lane="routine"):
+    """A place without capacity."""
     capacity = world.capacity()
     for _ in range(100):
-        capacity.enter("routine", "AB123")
-    waiting = asyncio.create_task(capacity.wait("routine", "AB123", 30))
-    await asyncio.sleep(0.01)
+        capacity.enter(lane, "AB123")
+    return capacity
+
+
+def test_the_call_comes_when_there_is_room_enough_to_take_more_and_only_once():
+    capacity, calls = full(World()), []
+    assert math.inf == capacity.wait(*PLACE, lambda: calls.append(capacity.free(*PLACE)))
+    for _ in range(100):
+        capacity.leave(*PLACE)
+    assert [CHUNK_SIZE] == calls
+
+
+def test_where_there_is_room_nothing_is_waited_for():
+    capacity, calls = World().capacity(), []
+    assert 0.0 == capacity.wait(*PLACE, lambda: calls.append(1))
+    capacity.enter(*PLACE)
+    capacity.leave(*PLACE)
+    assert [] == calls
+
+
+def test_at_a_rate_capacity_comes_with_time_which_nothing_tells():
+    """Twelve orders of 24 must go before it is worth taking more."""
+    world = World()
+    world.rates["AB123"], world.waiting["AB123"] = 8.0, 24
+    assert 1.5 == world.capacity().wait(*PLACE, lambda: None)
+
+
+def test_a_limit_may_be_lifted_while_capacity_is_waited_for():
+    """The accounts file is read again under way."""
+    world, calls = World(), []
+    world.rates["AB123"] = 8.0
+    capacity = full(world)
+    capacity.wait(*PLACE, lambda: calls.append(1))
     world.rates["AB123"] = 0.0
     for _ in range(CHUNK_SIZE):
-        capacity.leave("routine", "AB123")
-        await asyncio.sleep(0)
-    await asyncio.wait_for(waiting, 20)
+        capacity.leave(*PLACE)
+    assert [1] == calls
+
+
+def test_a_wait_that_is_forgotten_is_not_called_back():
+    capacity, calls = full(World()), []
+    capacity.wait(*PLACE, lambda: calls.append(1))
+    capacity.forget(*PLACE)
+    for _ in range(100):
+        capacity.leave(*PLACE)
+    assert [] == calls
+
+
+def test_places_that_are_empty_again_are_not_kept():
+    """Ten thousand accounts that had one order each would stay for ever."""
+    capacity = World().capacity()
+    with capacity.coming({PLACE: 1}):
+        capacity.enter(*PLACE)
+        capacity.leave(*PLACE)
+    assert ({}, {}) == (capacity._held, capacity._coming)

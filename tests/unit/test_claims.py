@@ -148,7 +148,7 @@ async def test_every_step_that_takes_orders_asks_for_the_lease(worker, redis, st
     await redis.zadd(WORKERS, {former: 0})
     steps = {
         "claim": lambda: worker.claim(1),
-        "draw": lambda: worker.room.claims.draw(BACKLOG, 1),
+        "draw": lambda: worker.room.claims.draw({BACKLOG: 1}),
         "claim_watched": lambda: worker.room.claims.claim_watched(1),
     }
     await steps[step]()
@@ -172,31 +172,31 @@ async def test_when_the_lease_is_lost_unwritten_endings_are_called_back_first(wo
 
 async def test_a_backlog_is_drawn_from_until_it_is_empty(worker):
     await worker.enqueue(order(1), order(2), order(3), to_backlog=True)
-    left, jobs = await worker.room.claims.draw(BACKLOG, 2)
+    [(left, jobs)] = await worker.room.claims.draw({BACKLOG: 2})
     assert (1, [name(1), name(2)]) == (left, [job.name for job in jobs])
     assert [BACKLOG] == await worker.names(BACKLOGS)
-    left, jobs = await worker.room.claims.draw(BACKLOG, 2)
+    [(left, jobs)] = await worker.room.claims.draw({BACKLOG: 2})
     assert (0, [name(3)], []) == (left, [job.name for job in jobs], await worker.names(BACKLOGS))
 
 
 async def test_drawing_nothing_says_only_that_work_goes_on(worker, redis):
     await worker.enqueue(order(1), to_backlog=True)
     await redis.zadd(BACKLOGS, {BACKLOG: 1})
-    assert (1, []) == await worker.room.claims.draw(BACKLOG, 0)
+    assert [(1, [])] == await worker.room.claims.draw({BACKLOG: 0})
     assert await redis.zscore(BACKLOGS, BACKLOG) > 1
 
 
 async def test_what_is_drawn_from_a_risk_backlog_is_urgent(worker):
     await worker.enqueue(order(1), to_backlog=True)
     await worker.enqueue(order(1, lane="risk"), to_backlog=True)
-    _, [job] = await worker.room.claims.draw(backlog_key("risk", UCC), 1)
+    [(_, [job])] = await worker.room.claims.draw({backlog_key("risk", UCC): 1})
     assert "risk" == job.lane
 
 
 async def test_an_order_that_a_message_took_meanwhile_is_not_drawn(worker, other):
     await worker.enqueue(order(1), to_backlog=True)
     await other.claim(1)
-    assert (0, []) == await worker.room.claims.draw(BACKLOG, 1)
+    assert [(0, [])] == await worker.room.claims.draw({BACKLOG: 1})
 
 
 async def test_a_backlog_is_adopted_when_no_worker_works_on_it(worker, redis):

@@ -11,10 +11,10 @@ from kombu.utils.json import loads
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import DataError, ResponseError
 
-from neo_cancel.enqueue import enqueue_call
 from neo_cancel.errors import InvalidOrderError
 from neo_cancel.messages import TASK_NAME
 from neo_cancel.order import CancelOrder
+from tests.accepting import accept_call
 from worker.consuming.envelope import Message, read
 from worker.consuming.kinds import KINDS, Kind
 from worker.consuming.transport import GatedDelivery, _Gate, subscribers
@@ -36,7 +36,7 @@ def published():
 
 def good():
     """A message as the producer's script writes it."""
-    call = enqueue_call([ORDER], batch="b", ttl_seconds=60)
+    call = accept_call([ORDER], batch="b", ttl_seconds=60)
     return json.loads(f"{call.arguments[1]}1{call.arguments[2]}")
 
 
@@ -65,7 +65,7 @@ def without(part, name):
 def test_a_message_of_the_producer_is_read():
     message = good()
     kind = KINDS["neo_cancel.cancel_orders"]
-    assert Message(message["headers"]["id"], kind, Chunk("AB123", "routine", (ORDER,))) == read(message)
+    assert Message(message["headers"]["id"], kind, Chunk("routine", {"AB123": [ORDER]})) == read(message)
 
 
 def test_a_body_in_base64_is_read():
@@ -118,7 +118,7 @@ def test_numbers_that_only_celery_reads_make_no_message_unreadable():
             bodied([[{}], {}, {"callbacks": [{"task": "x"}]}]),
             "body: callbacks, errbacks, chain and chord are not supported",
         ),
-        (bodied([[{"v": 2}], {}, None]), "v=2: this worker reads version 1"),
+        (bodied([[{"v": 3}], {}, None]), "v=3: this worker reads versions 1 and 2"),
     ],
 )
 def test_a_message_that_cannot_be_used_is_refused_in_the_words_of_the_wire(message, reason):

@@ -7,10 +7,10 @@ import fakeredis
 import pytest
 
 from neo_cancel import CancelOrder
-from neo_cancel.enqueue import enqueue_call
 from neo_cancel.record import OrderRecord
+from tests.accepting import accept_call
 from worker.ledger.keys import ROUTINE_QUEUED, WORKERS, backlog_key, front_key
-from worker.ledger.steps import PutBack, claim_call, lost_call, requeue_call
+from worker.ledger.steps import Asked, PutBack, claim_call, lost_call, requeue_call
 
 
 @pytest.fixture
@@ -28,20 +28,18 @@ def run(server, call):
 
 
 def enqueue(server, *orders: CancelOrder) -> list[int]:
-    return run(server, enqueue_call(orders, batch="b1", ttl_seconds=60))
+    return run(server, accept_call(orders, batch="b1", ttl_seconds=60))
 
 
 def claim(server, *names: str, lane: str = "routine", worker: str = "w1", at_most: int = 100) -> list[bytes]:
     server.zadd(WORKERS, {worker: 1})
-    return run(server, claim_call(worker, lane, "AB123", names, at_most=at_most))
+    return run(server, claim_call(worker, lane, [Asked("AB123", names, at_most)]))
 
 
 def put_back(server, number: int, *, fence: int = 1, owner: str = "w1", crashes: int = 0, to_end: bool = False) -> int:
     """Put one order back into the routine queue, as recovery does for a dead worker."""
-    orders = [PutBack(order(number).order_number, fence, json.dumps(order(number).to_wire()))]
-    call = requeue_call(
-        lane="routine", ucc="AB123", owner=owner, orders=orders, why="died", crashes=crashes, to_end=to_end
-    )
+    orders = [PutBack("AB123", order(number).order_number, fence, json.dumps(order(number).to_wire()))]
+    call = requeue_call(lane="routine", owner=owner, orders=orders, why="died", crashes=crashes, to_end=to_end)
     return run(server, call)
 
 

@@ -40,22 +40,22 @@ def app_with(runtime, kinds=ONE_KIND):
 
 def test_a_task_waits_for_the_work_that_has_begun():
     runtime = Runtime()
-    begin(runtime, Message("m1", KINDS["neo_cancel.cancel_orders"], Chunk("AB123", "routine")))
+    begin(runtime, Message("m1", KINDS["neo_cancel.cancel_orders"], Chunk("routine", {}, ("AB123",))))
     task = app_with(runtime).tasks["neo_cancel.cancel_orders"]
-    expected = {"answer": repr(("work on", Chunk("AB123", "routine")))}
+    expected = {"answer": repr(("work on", Chunk("routine", {}, ("AB123",))))}
     assert expected == task.apply(args=[CHUNK], task_id="m1").result
 
 
 def test_a_task_does_the_work_that_has_not_begun():
     task = app_with(Runtime()).tasks["neo_cancel.cancel_orders"]
-    assert {"answer": repr(("work on", Chunk("AB123", "risk")))} == task.apply(args=[CHUNK]).result
+    assert {"answer": repr(("work on", Chunk("risk", {}, ("AB123",))))} == task.apply(args=[CHUNK]).result
 
 
 def test_a_task_whose_argument_cannot_be_read_says_so():
     """The gate lets none through; this is for a task that is called in another way."""
     task = app_with(Runtime()).tasks["neo_cancel.cancel_orders"]
-    with pytest.raises(InvalidOrderError, match="v=2: this worker reads version 1"):
-        task.apply(args=[{**CHUNK, "v": 2}]).get()
+    with pytest.raises(InvalidOrderError, match="v=3: this worker reads versions 1 and 2"):
+        task.apply(args=[{**CHUNK, "v": 3}]).get()
 
 
 def test_the_app_has_one_task_for_each_kind_and_no_other():

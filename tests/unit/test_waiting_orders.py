@@ -165,13 +165,13 @@ def test_the_clock_is_looked_at_when_something_happens_next(jobs, pauses, expect
 
 
 @pytest.mark.parametrize(
-    ("jobs", "urgency", "alike"),
+    ("jobs", "urgency", "count"),
     [([job(1), job(2)], ROUTINE, 2), ([job(1), job(2, "risk")], RISK, 1), ([job(1, "risk"), job(2, "risk")], RISK, 2)],
 )
-def test_how_many_turns_are_worth_asking_for(jobs, urgency, alike):
+def test_how_many_turns_are_worth_asking_for(jobs, urgency, count):
     """Risk orders alone while one is first."""
     orders = waiting(*jobs)
-    assert (urgency, alike) == (orders.first_urgency, orders.alike)
+    assert (urgency, count) == (orders.first_urgency, orders.count(orders.first_urgency))
 
 
 def test_an_order_that_became_urgent_moves_up():

@@ -9,7 +9,7 @@ from fakeredis import FakeAsyncRedis, FakeRedis, FakeServer
 
 from config.settings import Settings
 from neo_cancel import CancelOrder, OrderRecord, Status
-from neo_cancel.enqueue import enqueue_call
+from tests.accepting import accept_call
 from tests.unit.dispatching import job, untuned
 from worker.consuming.envelope import read
 from worker.consuming.tasks import begin
@@ -39,7 +39,7 @@ class Desk:
 
     async def enqueue(self, parts, *orders):
         """Accept orders as a producer does; answer their message as the gate reads it."""
-        await parts.ledger.client.call(enqueue_call(orders or (ORDER,), batch=None, ttl_seconds=60))
+        await parts.ledger.client.call(accept_call(orders or (ORDER,), batch=None, ttl_seconds=60))
         return read(json.loads(self.redis.rpop("routine")))
 
     def record(self):
@@ -224,7 +224,7 @@ async def test_a_server_that_is_away_keeps_no_worker_from_ending(desk):
 
 def test_a_whole_runtime_works_on_a_message(desk):
     """From Celery's thread to the loop and back."""
-    call = enqueue_call([ORDER], batch=None, ttl_seconds=60)
+    call = accept_call([ORDER], batch=None, ttl_seconds=60)
     desk.redis.eval(call.script.text, len(call.keys), *call.keys, *call.arguments)
     message = read(json.loads(desk.redis.rpop("routine")))
     runtime = Runtime(desk.settings, desk.events.append, wire=partial(wire, connect=desk.connect))

@@ -2,11 +2,12 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from neo_cancel.keys import backlog_key
-from neo_cancel.plan import MAX_CHUNK_SIZE
+from neo_cancel.order import CancelOrder
+from neo_cancel.parcels import MAX_CHUNK_SIZE
 from worker.dispatch.backlogs import Backlogs
 from worker.dispatch.capacity import Capacity
 from worker.dispatch.group import Threads
@@ -55,9 +56,8 @@ class Dispatcher:
     async def work(self, chunk: Chunk) -> dict[str, Any]:
         """Work on a message until its orders have ended, another worker has them, or its thread is needed; answer counts."""
         await self._refuse(chunk.refusals)
-        if not chunk.orders:
-            self._backlogs.work_off(backlog_key(chunk.lane, chunk.ucc))
-            return {"orders": 0}
+        for ucc in chunk.backlogs:
+            self._backlogs.work_off(backlog_key(chunk.lane, ucc))
         jobs = await self._claim(chunk)
         group = self._in_hand.begin(jobs, chunk.lane)
         asyncio.get_running_loop().call_soon(self._begun)
@@ -65,9 +65,9 @@ class Dispatcher:
             await self._threads.wait(group, may_free=len(self._in_hand) < self._most)
         counts = Counter(str(job.status) for job in jobs)
         return {
-            "ucc": chunk.ucc,
             "lane": chunk.lane,
-            "orders": len(chunk.orders),
+            "accounts": chunk.accounts,
+            "orders": chunk.count,
             "claimed": len(jobs),
             "counts": dict(counts),
         }
@@ -90,13 +90,33 @@ class Dispatcher:
             self._publish(Refused(without_value(refusal.reason)))
 
     async def _claim(self, chunk: Chunk) -> list[Job]:
-        lane, ucc = chunk.lane, chunk.ucc
         jobs: list[Job] = []
-        for at in range(0, len(chunk.orders), MAX_CHUNK_SIZE):
-            some = chunk.orders[at : at + MAX_CHUNK_SIZE]
-            at_most = min(self._capacity.free(lane, ucc), len(some))
-            with self._capacity.coming(lane, ucc, at_most):
-                jobs += await self._claims.claim(lane, some, at_most=NOTHING if self._in_hand.is_draining else at_most)
-            if at_most < len(some):
+        for orders in _portions(chunk.orders):
+            jobs += await self._claim_some(chunk.lane, orders)
+        return jobs
+
+    async def _claim_some(self, lane: str, orders: Mapping[str, Sequence[CancelOrder]]) -> list[Job]:
+        room = {ucc: min(self._capacity.free(lane, ucc), len(some)) for ucc, some in orders.items()}
+        with self._capacity.coming({(lane, ucc): count for ucc, count in room.items()}):
+            at_most = dict.fromkeys(room, NOTHING) if self._in_hand.is_draining else room
+            jobs = await self._claims.claim(lane, orders, at_most)
+        for ucc, some in orders.items():
+            if room[ucc] < len(some):
                 self._backlogs.work_off(backlog_key(lane, ucc))
         return jobs
+
+
+def _portions(orders: Mapping[str, Sequence[CancelOrder]]) -> Iterator[Mapping[str, Sequence[CancelOrder]]]:
+    """Divide what came in a message: a step of the ledger must not keep the server from others for long."""
+    portion: dict[str, Sequence[CancelOrder]] = {}
+    free = MAX_CHUNK_SIZE
+    for ucc, some in orders.items():
+        left = some
+        while left:
+            portion[ucc], left = left[:free], left[free:]
+            free -= len(portion[ucc])
+            if not free:
+                yield portion
+                portion, free = {}, MAX_CHUNK_SIZE
+    if portion:
+        yield portion

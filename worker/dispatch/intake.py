@@ -1,11 +1,11 @@
 """From the argument of a message to a chunk of orders, checked once: a wrong order is put aside, the others go on."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
 from neo_cancel.errors import InvalidOrderError
-from neo_cancel.messages import WIRE_VERSION
+from neo_cancel.messages import WIRE_VERSION, WIRE_VERSION_MANY
 from neo_cancel.order import CancelOrder, Lane, is_ucc
 
 __all__ = ["Chunk", "Refusal", "read_chunk", "without_value"]
@@ -21,15 +21,25 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Orders of one account that came in one message, through the queue of `lane`.
+    """What one message asks for, through the queue of `lane`: orders, by account, and accounts whose backlogs are looked into.
 
-    `refusals` are the parts that cannot be used. A chunk without orders asks a worker to look into the account's backlog.
+    `refusals` are the parts that cannot be used.
     """
 
-    ucc: str
     lane: str
-    orders: tuple[CancelOrder, ...] = ()
+    orders: Mapping[str, Sequence[CancelOrder]]
+    backlogs: tuple[str, ...] = ()
     refusals: tuple[Refusal, ...] = ()
+
+    @property
+    def count(self) -> int:
+        """How many orders came in the message."""
+        return sum(map(len, self.orders.values()))
+
+    @property
+    def accounts(self) -> int:
+        """How many accounts it is about."""
+        return len({*self.orders, *self.backlogs})
 
 
 def read_chunk(argument: object) -> Chunk:
@@ -41,27 +51,42 @@ def read_chunk(argument: object) -> Chunk:
         raise InvalidOrderError("chunk", argument, "must be an object")
     fields = cast("Mapping[str, Any]", argument)
     version: Any = fields.get("v")
-    ucc: Any = fields.get("ucc")
     lane: Any = fields.get("lane")
     wires: Any = fields.get("orders")
-    if version != WIRE_VERSION:
-        raise InvalidOrderError("v", version, f"this worker reads version {WIRE_VERSION}")
+    if version is True or version not in (WIRE_VERSION, WIRE_VERSION_MANY):
+        rule = f"this worker reads versions {WIRE_VERSION} and {WIRE_VERSION_MANY}"
+        raise InvalidOrderError("v", version, rule)
     if lane not in list(Lane):
         raise InvalidOrderError("lane", lane, f"must be one of {', '.join(Lane)}")
-    if not is_ucc(ucc):
-        raise InvalidOrderError("ucc", ucc, "must be a string of 3 to 16 characters A-Z or 0-9")
+    ucc = _account(fields.get("ucc"), "ucc") if version == WIRE_VERSION else None
     if not isinstance(wires, list):
         raise InvalidOrderError("orders", wires, "must be a list")
     orders, refusals = _sorted_out(cast("list[object]", wires), ucc)
-    return Chunk(ucc, str(lane), tuple(orders), tuple(refusals))
+    # A message without orders, for one account, asks for a look into its backlog.
+    looks: object = fields.get("backlogs", []) if ucc is None else [] if wires else [ucc]
+    return Chunk(str(lane), orders, _accounts(looks), tuple(refusals))
 
 
-def _sorted_out(wires: Iterable[object], ucc: str) -> tuple[list[CancelOrder], list[Refusal]]:
-    orders: list[CancelOrder] = []
+def _account(value: object, field: str) -> str:
+    if not is_ucc(value):
+        raise InvalidOrderError(field, value, "must be a string of 3 to 16 characters A-Z or 0-9")
+    return str(value)
+
+
+def _accounts(values: object) -> tuple[str, ...]:
+    if not isinstance(values, list):
+        raise InvalidOrderError("backlogs", values, "must be a list of accounts")
+    return tuple(dict.fromkeys(_account(value, "backlogs") for value in cast("list[object]", values)))
+
+
+def _sorted_out(wires: Iterable[object], ucc: str | None) -> tuple[dict[str, list[CancelOrder]], list[Refusal]]:
+    """Read the orders, by account. Where `ucc` names the message's account, those of others cannot be used."""
+    orders: dict[str, list[CancelOrder]] = {}
     refusals: list[Refusal] = []
     for wire in wires:
         try:
-            orders.append(_order_of(wire, ucc))
+            order = _order_of(wire, ucc)
+            orders.setdefault(order.ucc, []).append(order)
         except InvalidOrderError as error:
             refusals.append(Refusal(str(error), wire))
         except RecursionError:  # what cannot be shown cannot be kept
@@ -69,9 +94,9 @@ def _sorted_out(wires: Iterable[object], ucc: str) -> tuple[list[CancelOrder], l
     return orders, refusals
 
 
-def _order_of(wire: object, ucc: str) -> CancelOrder:
+def _order_of(wire: object, ucc: str | None) -> CancelOrder:
     order = CancelOrder.from_wire(wire)
-    if order.ucc != ucc:
+    if ucc not in (None, order.ucc):
         raise InvalidOrderError("ucc", order.ucc, "must be the message's account")
     return order
 

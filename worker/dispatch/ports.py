@@ -1,6 +1,6 @@
 """What the dispatcher needs of the orders room and of the ledger, as Protocols."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
 from neo_cancel.order import CancelOrder
@@ -40,8 +40,10 @@ class Held(Protocol):
 class Claims(Protocol):
     """Taking orders from the ledger, and giving them back."""
 
-    async def claim(self, lane: str, orders: Sequence[CancelOrder], *, at_most: int) -> list[Job]:
-        """Take orders of one account; those beyond `at_most` go into the account's backlog, with NOTHING all of them."""
+    async def claim(
+        self, lane: str, orders: Mapping[str, Sequence[CancelOrder]], at_most: Mapping[str, int]
+    ) -> list[Job]:
+        """Take orders, by account; those beyond its `at_most` go into the account's backlog, with NOTHING all of them."""
         ...
 
     async def claim_watched(self, at_most: int) -> list[Job]:
@@ -56,8 +58,8 @@ class Claims(Protocol):
 class BacklogClaims(Protocol):
     """The accounts' backlogs in the ledger."""
 
-    async def draw(self, backlog: str, at_most: int) -> tuple[int, list[Job]]:
-        """Take orders from a backlog: how many are left in it, and what was taken. 0 only says that work goes on."""
+    async def draw(self, at_most: Mapping[str, int]) -> list[tuple[int, list[Job]]]:
+        """Take orders from each backlog: how many are left in it, and what was taken. 0 only says that work goes on."""
         ...
 
     async def adopt_backlog(self, lanes: Iterable[str]) -> str | None:

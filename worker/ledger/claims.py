@@ -1,12 +1,13 @@
 """Claims: orders that this worker takes from the ledger, and those that it gives back."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Final
 
 from neo_cancel.enqueue import enqueue_call
 from neo_cancel.order import CancelOrder, Lane
+from neo_cancel.parcels import Parcel
 from neo_cancel.record import Status
 from neo_cancel.scripts import HANDS_SECONDS
 from worker.ledger.client import LedgerClient
@@ -15,20 +16,22 @@ from worker.ledger.keys import BACKLOGS, place_of_backlog, taken_key
 from worker.ledger.lease import Lease
 from worker.ledger.records import WRITE_AT_MOST, Records
 from worker.ledger.requeuer import Requeuer
-from worker.ledger.steps import claim_call, draw_call, orphans_call, watch_call
+from worker.ledger.steps import Asked, claim_call, draw_call, orphans_call, watch_call
 from worker.ledger.writer import Writer
 from worker.orders.job import Job
 
 __all__ = ["Claims"]
 
-_ENDED: Final = b""
+_NOTHING_TO_DO: Final = b""
 _MISSING: Final = b"missing"
+_UNREADABLE: Final = b"unreadable"
+_NO_RECORDS: Final = (_NOTHING_TO_DO, _MISSING, _UNREADABLE)
 
 
 class Claims:
     """One per process; all methods belong to its event loop. What is taken is in `held` until it is written or given back.
 
-    `ttl_seconds` is how long records live that are written here, for orders that came without one, and backlogs.
+    `ttl_seconds` is how long records live that are written here, for orders that came without one.
     """
 
     def __init__(
@@ -51,37 +54,44 @@ class Claims:
     def _attended_ms(self) -> int:
         return int(self._lease.seconds * 1000)
 
-    async def claim(self, lane: str, orders: Sequence[CancelOrder], *, at_most: int) -> list[Job]:
-        """Take the orders of one account that no worker holds. An order that the ledger does not know is written first.
+    async def claim(
+        self, lane: str, orders: Mapping[str, Sequence[CancelOrder]], at_most: Mapping[str, int]
+    ) -> list[Job]:
+        """Take the orders, given by account, that no worker holds. An order that the ledger does not know is written first.
 
-        An order sent by hand has no record yet: writing it calls a worker again, so it is not claimed here.
-        Orders beyond `at_most` go into the account's backlog, except those that may have been sent: looking at them uses no
-        turn and is the soonest way to learn what became of them. With `NOTHING` all of them go there. Orders that are held here
-        already become urgent if the lane is risk.
+        An order sent by hand has no record yet: writing it calls a worker again, so it is not claimed here. One whose record
+        cannot be read is written anew likewise.
+        Orders beyond what is taken of an account at most go into its backlog, except those that may have been sent: looking at
+        them uses no turn and is the soonest way to learn what became of them. With `NOTHING` all of them go there. Orders that
+        are held here already become urgent if the lane is risk.
         """
-        ucc = orders[0].ucc
-        names = [f"{ucc}:{order.order_number}" for order in orders]
-        answers = await self._lease.take(
-            lambda worker: claim_call(worker, lane, ucc, names, at_most=at_most, ttl_seconds=self._ttl_seconds)
-        )
-        missing = [order for order, answer in zip(orders, answers, strict=True) if answer == _MISSING]
+        asked = [
+            Asked(ucc, [f"{ucc}:{order.order_number}" for order in some], at_most[ucc]) for ucc, some in orders.items()
+        ]
+        answers = await self._lease.take(lambda worker: claim_call(worker, lane, asked))
+        everyone = [order for some in orders.values() for order in some]
+        missing = [order for order, answer in zip(everyone, answers, strict=True) if answer in (_MISSING, _UNREADABLE)]
         if missing:
             # The queue that the message lay in decides: its orders need not name their lane.
-            ours = [replace(order, lane=lane) for order in missing]
-            await self._ledger.call(enqueue_call(ours, batch=None, ttl_seconds=self._ttl_seconds))
-        jobs = [Job.decode(answer) for answer in answers if answer not in (_ENDED, _MISSING)]
+            parcel = Parcel(lane, [replace(order, lane=lane) for order in missing])
+            await self._ledger.call(enqueue_call(parcel, batch=None, ttl_seconds=self._ttl_seconds))
+        names = [name for one in asked for name in one.names]
+        values = dict(zip(names, answers, strict=True))
+        jobs = await self._decoded({name: value for name, value in values.items() if value not in _NO_RECORDS})
         if lane == Lane.RISK:
             for job in jobs:
                 self._lease.escalate(job.name)
         return [self._take(job, lane) for job in jobs if self._is_news(job)]
 
-    async def draw(self, backlog: str, at_most: int) -> tuple[int, list[Job]]:
-        """Take orders from a backlog, named by its key: how many are left there, and what was taken."""
-        left, *values = await self._lease.take(
-            lambda worker: draw_call(worker, backlog, at_most=at_most, attended_ms=self._attended_ms)
-        )
-        lane, _ = place_of_backlog(backlog)
-        return left, [self._take(Job.decode(value), lane) for value in values]
+    async def draw(self, at_most: Mapping[str, int]) -> list[tuple[int, list[Job]]]:
+        """Take from each backlog, named by its key, at most so many orders: how many are left there, and what was taken."""
+        answers = await self._lease.take(lambda worker: draw_call(worker, at_most, attended_ms=self._attended_ms))
+        drawn: list[tuple[int, list[Job]]] = []
+        for backlog, (left, *pairs) in zip(at_most, answers, strict=True):
+            lane, _ = place_of_backlog(backlog)
+            values = {name.decode(): value for name, value in zip(pairs[::2], pairs[1::2], strict=True)}
+            drawn.append((left, [self._take(job, lane) for job in await self._decoded(values)]))
+        return drawn
 
     async def claim_watched(self, at_most: int) -> list[Job]:
         """Take orders from the watch list that are due."""
@@ -133,6 +143,16 @@ class Claims:
         await self._requeuer.requeue(worker, [job.name for job in held], why="released")
         for job in ours:
             self._held.let_go(job)
+
+    async def _decoded(self, values: Mapping[str, bytes]) -> list[Job]:
+        """Read claimed records; one that cannot be read becomes a dead letter and holds up no other."""
+        jobs: list[Job] = []
+        for name, value in values.items():
+            try:
+                jobs.append(Job.decode(value))
+            except (ValueError, KeyError, TypeError) as error:
+                await self._requeuer.refuse(self._lease.worker, name, value, error)
+        return jobs
 
     def _is_news(self, job: Job) -> bool:
         # A message that comes twice finds its orders held here already. They are new where the first answer was lost, or where a

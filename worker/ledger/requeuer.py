@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-from neo_cancel.messages import CHUNK_SIZE
+from neo_cancel.parcels import CHUNK_SIZE
 from neo_cancel.record import Status
 from neo_cancel.scripts import ScriptCall
 from worker.ledger.client import LedgerClient
@@ -44,7 +44,7 @@ class Requeuer:
         for at, (name, value) in enumerate(zip(names, values, strict=True)):
             sorting.add(name, value, is_suspect=at < suspects)
         for name, value, error in sorting.unreadable:
-            await self._refuse(owner, name, value, error)
+            await self.refuse(owner, name, value, error)
         for job in sorting.poison:
             await self._end_poison(owner, job)
         if sorting.gone:
@@ -55,6 +55,14 @@ class Requeuer:
         for at in range(0, len(calls), _CALLS_AT_ONCE):
             moved += sum(await self._ledger.call_all(calls[at : at + _CALLS_AT_ONCE]))
         return moved
+
+    async def refuse(self, owner: str, name: str, value: bytes, error: Exception) -> None:
+        """Make a record that cannot be read a dead letter: it must not hold up the others."""
+        reason = f"record of {name}: cannot be read ({error!r})"
+        await self._ledger.add_dead_letter(reason, value.decode(errors="replace"))
+        places = [("SREM", held_key(owner)), ("ZREM", RISK_QUEUED), ("ZREM", ROUTINE_QUEUED)]
+        await self._ledger.run_all([(*place, name) for place in places])
+        self._publish(Refused(reason, order=name))
 
     async def _end_poison(self, owner: str, job: Job) -> None:
         """End an order that keeps killing workers: `unknown`, a dead letter. One that was watched keeps its end."""
@@ -71,20 +79,11 @@ class Requeuer:
         await self._ledger.add_dead_letter(reason, job.document)
         self._publish(PoisonRemoved(job.name, job.crashes))
 
-    async def _refuse(self, owner: str, name: str, value: bytes, error: Exception) -> None:
-        """Make a record that cannot be read a dead letter: it must not hold up the others."""
-        reason = f"record of {name}: cannot be read ({error!r})"
-        await self._ledger.add_dead_letter(reason, value.decode(errors="replace"))
-        places = [("SREM", held_key(owner)), ("ZREM", RISK_QUEUED), ("ZREM", ROUTINE_QUEUED)]
-        await self._ledger.run_all([(*place, name) for place in places])
-        self._publish(Refused(reason, order=name))
-
 
 class _Group(NamedTuple):
     """Orders that go back together. `alone` is the name of an order that gets a message of its own, else empty."""
 
     lane: str
-    ucc: str
     crashes: int
     alone: str
 
@@ -112,17 +111,17 @@ class _Sorting:
         if is_suspect and crashes >= MOST_CRASHES:
             self.poison.append(job)
             return
-        group = _Group(job.lane, job.ucc, int(is_suspect), name if crashes >= MOST_CRASHES - 1 else "")
+        group = _Group(job.lane, int(is_suspect), name if crashes >= MOST_CRASHES - 1 else "")
         document = value.split(b" ", 6)[6].decode()
-        self.groups.setdefault(group, []).append(PutBack(job.order_number, job.fence, document))
+        self.groups.setdefault(group, []).append(PutBack(job.ucc, job.order_number, job.fence, document))
 
     def calls(self, owner: str, why: str) -> Iterator[ScriptCall]:
         """Make the calls, in this order: each message goes in front of the one before, so suspects come first."""
         for group, orders in sorted(self.groups.items(), key=lambda item: -item[0].crashes):
+            orders.sort(key=lambda order: order.ucc)  # those of an account side by side
             for at in range(0, len(orders), CHUNK_SIZE):
                 yield requeue_call(
                     lane=group.lane,
-                    ucc=group.ucc,
                     owner=owner,
                     orders=orders[at : at + CHUNK_SIZE],
                     why=why,

@@ -1,9 +1,8 @@
 """The workers' atomic steps in the ledger: a function for each Lua script, whose head explains keys, arguments and answer."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from neo_cancel.keys import DEFAULT_TTL_SECONDS
 from neo_cancel.messages import envelope
 from neo_cancel.scripts import ScriptCall, load_script
 from worker.ledger.keys import (
@@ -32,6 +31,7 @@ from worker.ledger.keys import (
 
 __all__ = [
     "NOTHING",
+    "Asked",
     "Entry",
     "PutBack",
     "Wanted",
@@ -63,9 +63,18 @@ class Entry(NamedTuple):
     look_ms: int | None = None
 
 
-class PutBack(NamedTuple):
-    """One order to put back: its number, the fence its record must still have, and its JSON document."""
+class Asked(NamedTuple):
+    """Orders of one account that a message asks for: their names, UCC:ORDER_NUMBER, and how many to take at most."""
 
+    ucc: str
+    names: Sequence[str]
+    at_most: int
+
+
+class PutBack(NamedTuple):
+    """One order to put back: its account and number, the fence its record must still have, and its JSON document."""
+
+    ucc: str
     order_number: str
     fence: int
     document: str
@@ -86,18 +95,21 @@ def renew_call(worker: str, *, lease_ms: int, is_first: bool) -> ScriptCall:
     return _call("renew", keys, [worker, lease_ms, int(is_first)])
 
 
-def claim_call(
-    worker: str, lane: str, ucc: str, names: Iterable[str], *, at_most: int, ttl_seconds: int = DEFAULT_TTL_SECONDS
-) -> ScriptCall:
-    """Take orders of one account, named UCC:ORDER_NUMBER; what is more than `at_most` goes into its backlog."""
-    keys = [*_hands(worker), RISK_QUEUED, ROUTINE_QUEUED, BACKLOGS, backlog_key(lane, ucc), *map(named_key, names)]
-    return _call("claim", keys, [worker, lane, at_most, ORDER_PREFIX, URGENT_PREFIX, ttl_seconds])
+def claim_call(worker: str, lane: str, accounts: Sequence[Asked]) -> ScriptCall:
+    """Take orders of some accounts; what is more than `at_most` of one goes into its backlog."""
+    keys = [*_hands(worker), RISK_QUEUED, ROUTINE_QUEUED, BACKLOGS]
+    keys += (backlog_key(lane, account.ucc) for account in accounts)
+    keys += (named_key(name) for account in accounts for name in account.names)
+    arguments: list[Any] = [worker, lane, ORDER_PREFIX, URGENT_PREFIX, len(accounts)]
+    for account in accounts:
+        arguments += (len(account.names), account.at_most)
+    return _call("claim", keys, arguments)
 
 
-def draw_call(worker: str, backlog: str, *, at_most: int, attended_ms: int) -> ScriptCall:
-    """Take orders from a backlog, and mark it as being worked on for `attended_ms`."""
-    keys = [*_hands(worker), RISK_QUEUED, ROUTINE_QUEUED, BACKLOGS, backlog]
-    return _call("draw", keys, [worker, at_most, attended_ms, ORDER_PREFIX])
+def draw_call(worker: str, backlogs: Mapping[str, int], *, attended_ms: int) -> ScriptCall:
+    """Take from each backlog at most so many orders, and mark it as being worked on for `attended_ms`."""
+    keys = [*_hands(worker), RISK_QUEUED, ROUTINE_QUEUED, BACKLOGS, *backlogs]
+    return _call("draw", keys, [worker, attended_ms, ORDER_PREFIX, *backlogs.values()])
 
 
 def watch_call(worker: str, *, at_most: int) -> ScriptCall:
@@ -135,19 +147,22 @@ def forget_call(owner: str, names: Sequence[str]) -> ScriptCall:
 
 
 def requeue_call(
-    *, lane: str, ucc: str, owner: str, orders: Sequence[PutBack], why: str, crashes: int, to_end: bool = False
+    *, lane: str, owner: str, orders: Sequence[PutBack], why: str, crashes: int, to_end: bool = False
 ) -> ScriptCall:
-    """Put orders of one account back into a queue; `owner` is the worker that held them, "-" for none.
+    """Put orders back into a queue; `owner` is the worker that held them, "-" for none.
 
     `why` is died, released or lost; `crashes` is added to each order's count. They go to the queue's front, because they
     have waited already, or `to_end`.
     """
-    before, after = envelope(ucc=ucc, lane=lane, orders=[order.document for order in orders])
+    texts: dict[str, list[str]] = {}
+    for order in orders:
+        texts.setdefault(order.ucc, []).append(order.document)
+    before, after = envelope(lane=lane, orders=texts)
     fixed = [lane, queued_key(lane), held_key(owner), WATCH]
     fields = [before, after, why, crashes, owner, "end" if to_end else "front", ORDER_PREFIX]
     return _call(
         "requeue",
-        [*fixed, *(order_key(ucc, order.order_number) for order in orders)],
+        [*fixed, *(order_key(order.ucc, order.order_number) for order in orders)],
         [*fields, *(order.fence for order in orders)],
     )
 

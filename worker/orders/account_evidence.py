@@ -103,6 +103,11 @@ class AccountEvidence:
             if task is not None:
                 task.cancel()
 
+    def is_idle(self, now: float) -> bool:
+        """Tell whether nothing is read or waited for, and no dead order is remembered; `now` by the ledger's clock."""
+        is_reading = self._loop_task is not None and not self._loop_task.done()
+        return not (self._waiters or self._reading or is_reading) and self.dead.is_empty(now)
+
     def _open(self) -> list[_Waiter]:
         return [waiter for some in (self._waiters, *self._reading.values()) for waiter in some if waiter.job]
 

@@ -7,18 +7,18 @@ from dataclasses import dataclass
 from typing import Final
 
 from worker.orders.account_stop import AccountStop
+from worker.orders.account_turns import AccountTurns
 from worker.orders.deadline import DeadlineTimer
 from worker.orders.job import Job
 from worker.orders.pacer import Pacer
 from worker.orders.places import Places
-from worker.orders.ports import RateLimiter, TurnRequest, Turns
+from worker.orders.ports import RateLimiter
 from worker.orders.verdict import Verdict
 from worker.orders.waiting import RISK, ROUTINE, WaitingOrders
 
 __all__ = ["AccountQueue", "QueuePolicy", "SharedQueueing"]
 
 _ENTITLED_LOOK_SECONDS: Final = 0.05
-_EARLY_SECONDS: Final = 0.001
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,24 +60,25 @@ class SharedQueueing:
 
 
 class AccountQueue:
-    """One account. It is an Asker: the pacer asks for its turns.
-
-    `asked_for`: the urgency for which the pacer was told to ask, None while it need not. `reserved`: turns that were granted for
-    a time that has not come.
-    """
+    """One account. Where it has a rate, its turns come from AccountTurns, which asks this queue what it wants."""
 
     def __init__(self, ucc: str, shared: SharedQueueing) -> None:
         self._ucc, self._shared = ucc, shared
         self._orders = WaitingOrders()
         self.stop = AccountStop(shared.policy.blocked_seconds)
         self._timer = DeadlineTimer(self._look_at_clock)
-        self._in_flight = self._reserved = 0
-        self._asked_for: int | None = None
+        self._in_flight = 0
+        self._turns = AccountTurns(ucc, self, shared.pacer, shared.places, shared.clock)
 
     @property
     def is_quiet(self) -> bool:
         """See AccountQueues."""
         return not self._orders and not self._in_flight
+
+    @property
+    def is_idle(self) -> bool:
+        """Nothing waits here, nothing is under way, and nothing has to be remembered."""
+        return self._orders.is_empty and not self._in_flight and self._turns.is_idle and self.stop.is_over
 
     @property
     def orders(self) -> list[Job]:
@@ -113,19 +114,19 @@ class AccountQueue:
         else:
             self._orders.push(job)
             self._timer.set(self._loop_time_of(job.waits_until))
-            self._give_turns()
+            self.give_turns()
 
     def release(self, job: Job) -> None:
         """See AccountQueues; the order must be in flight."""
         job.is_in_flight = False
         self._in_flight -= 1
         self._shared.places.give_back(job)
-        self._give_turns()
+        self.give_turns()
 
     def escalate(self, job: Job) -> None:
         """See AccountQueues."""
         if self._orders.escalate(job):
-            self._give_turns()
+            self.give_turns()
 
     def block(self, verdict: Verdict) -> None:
         """See AccountQueues."""
@@ -144,21 +145,6 @@ class AccountQueue:
 
     # ------------------------------------------------------------------ turns
 
-    def _give_turns(self) -> None:
-        """Give turns as far as nothing stands in the way, and have what does look here again when it is gone."""
-        while self._orders and self._free_share(urgency := self._orders.first_urgency) > 0:
-            if seconds := self._stopped_seconds():
-                self._timer.set(asyncio.get_running_loop().time() + seconds)
-                return
-            if self._free_places(urgency) <= 0:
-                self._shared.places.wait(self._use_place, urgency)
-                return
-            if self._shared.rate_limiter.is_limited(self._ucc):
-                if self._wanted > 0:
-                    self._ask()
-                return
-            self._give_turn(self._orders.pop(), self._shared.clock())
-
     def _give_turn(self, job: Job, granted_at: float) -> None:
         self._in_flight += 1
         self._shared.places.take(job)
@@ -166,74 +152,63 @@ class AccountQueue:
         self._shared.on_turn(job, granted_at)
 
     def _use_place(self) -> bool:
-        """Take the place that is free now; say whether it was taken: an account with a rate asks first."""
-        before = self._in_flight
-        self._give_turns()
-        return self._in_flight > before
+        """Take the place that is free now; say whether it was taken, or asked for where the account has a rate."""
+        in_flight, was_idle = self._in_flight, self._turns.is_idle
+        self.give_turns()
+        return self._in_flight > in_flight or (was_idle and not self._turns.is_idle)
 
     def _stopped_seconds(self) -> float:
         """Say for how long nothing may be sent, whatever the rate is; without a lease, when to look again."""
         return self.stop.paused_seconds or (0.0 if self._shared.is_entitled() else _ENTITLED_LOOK_SECONDS)
-
-    def _may_send(self) -> bool:
-        return bool(self._orders) and self._free_places(self._orders.first_urgency) > 0 and not self._stopped_seconds()
 
     def _free_share(self, urgency: int) -> int:
         """Count the calls that may be added for the account's orders of this urgency; below 1 for none."""
         policy = self._shared.policy
         return policy.at_once - self._in_flight + (policy.kept if urgency == RISK else 0)
 
-    def _free_places(self, urgency: int) -> int:
-        """Count the calls that may be added for them, also by the process."""
-        return min(self._free_share(urgency), self._shared.places.free_for(urgency))
-
-    # ------------------------------------------------------------------ turns that the rate limiter grants
+    # ------------------------------------------------------------------ see Sending
 
     @property
-    def _wanted(self) -> int:
-        """Count the turns that are worth asking for, beside those that are reserved."""
-        urgency = self._orders.first_urgency
-        wanted = min(self._free_places(urgency), self._orders.alike) - self._reserved
-        return max(wanted, 1) if urgency == RISK else wanted
+    def urgency(self) -> int | None:
+        """See Sending."""
+        return self._orders.first_urgency if self._orders else None
 
-    def _ask(self) -> None:
-        """Have turns asked for now. A wait until the next one is cut short by nothing less than a more urgent order."""
-        urgency = self._orders.first_urgency
-        if self._asked_for is None or urgency < self._asked_for:
-            self._asked_for = urgency
-            self._shared.pacer.want(self, asyncio.get_running_loop().time(), urgent=urgency == RISK)
+    def count(self, urgency: int) -> int:
+        """See Sending."""
+        return self._orders.count(urgency)
 
-    def request(self) -> TurnRequest | None:
-        """See Asker."""
-        if not self._may_send() or self._wanted <= 0:
-            self._asked_for = None
-            self._give_turns()  # has what stands in the way look here again
-            return None
-        self._asked_for = self._orders.first_urgency
-        return TurnRequest(self._ucc, self._wanted, is_risk=self._asked_for == RISK)
+    def may_send(self) -> bool:
+        """See Sending."""
+        return bool(self._orders) and self.free_places(self._orders.first_urgency) > 0 and not self._stopped_seconds()
 
-    def granted(self, request: TurnRequest, turns: Turns) -> None:
-        """See Asker."""
-        for at in turns.at:
-            self._reserved += 1
-            self._use_turn(at)
-        if self._asked_for == RISK and not request.is_risk:
-            return  # a risk order came meanwhile, and is asked for next
-        self._asked_for = None
-        if len(self._orders) > self._reserved:
-            has_risk = self._orders.first_urgency == RISK and self._orders.alike > self._reserved
-            self._asked_for = RISK if has_risk else ROUTINE
-            self._shared.pacer.want(self, self._loop_time_of(turns.again_at), urgent=False)
+    def may_use_turn(self) -> bool:
+        """See Sending."""
+        return bool(self._orders) and self._free_share(self._orders.first_urgency) > 0 and not self._stopped_seconds()
 
-    def _use_turn(self, granted_at: float) -> None:
-        # Asked again when the timer fires: a loop's own clock is that of when it woke up last.
-        if (seconds := granted_at - self._shared.clock()) > _EARLY_SECONDS:
-            asyncio.get_running_loop().call_later(seconds, self._use_turn, granted_at)
-            return
-        self._reserved -= 1
-        if self._may_send():
-            self._give_turn(self._orders.pop(), granted_at)
-        self._give_turns()
+    def send(self, granted_at: float) -> None:
+        """See Sending."""
+        self._give_turn(self._orders.pop(), granted_at)
+
+    def give_turns(self) -> None:
+        """See Sending."""
+        while self._orders and self._free_share(urgency := self._orders.first_urgency) > 0:
+            if seconds := self._stopped_seconds():
+                self._timer.set(asyncio.get_running_loop().time() + seconds)
+                return
+            if self.free_places(urgency) <= 0:
+                self._shared.places.wait(self._use_place, urgency)
+                return
+            if self._shared.rate_limiter.is_limited(self._ucc):
+                if not self._turns.ask(urgency) and self._turns.is_idle:
+                    self._shared.places.wait(self._use_place, urgency)
+                return
+            self._give_turn(self._orders.pop(), self._shared.clock())
+
+    def free_places(self, urgency: int) -> int:
+        """See Sending."""
+        return min(self._free_share(urgency), self._shared.places.free_for(urgency))
+
+    # ------------------------------------------------------------------ time
 
     def _look_at_clock(self) -> float:
         """Let go what a pause held back, end what is late; answer when to look again, by the loop's clock."""
@@ -242,7 +217,7 @@ class AccountQueue:
             self._shared.on_deadline(job)
         for job in self._orders.take_due(now):
             self.enqueue(job, 0.0)
-        self._give_turns()
+        self.give_turns()
         return self._loop_time_of(self._orders.next_time())
 
     def _loop_time_of(self, at: float) -> float:

@@ -25,6 +25,11 @@ class AccountStop:
         """The verdict that blocked the account, while it answers without a call; else None."""
         return self._verdict if asyncio.get_running_loop().time() < self._blocked_until else None
 
+    @property
+    def is_over(self) -> bool:
+        """Nothing keeps the account from sending."""
+        return not self.paused_seconds and self.blocked is None
+
     def pause(self, seconds: float) -> None:
         """Let the account send nothing for so many seconds."""
         self._paused_until = max(self._paused_until, asyncio.get_running_loop().time() + seconds)

@@ -59,6 +59,12 @@ class Evidence:
         account = self._accounts.get(job.ucc)
         return None if account is None else account.dead.get(job, self._shared.clock())
 
+    def forget_idle(self) -> None:
+        """Let go of what is kept for accounts for which nothing is read, but for dead orders that the day still needs."""
+        now = self._shared.clock()
+        for ucc in [ucc for ucc, account in self._accounts.items() if account.is_idle(now)]:
+            self._accounts.pop(ucc).close()
+
     def withdraw(self) -> None:
         """Forget every waiting order; neither `on_look` nor `on_deadline` is called for them."""
         for account in self._accounts.values():

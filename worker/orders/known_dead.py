@@ -37,6 +37,11 @@ class KnownDead:
             return None
         return result if is_of_day(result.finding, job.day_began_at) else None
 
+    def is_empty(self, now: float) -> bool:
+        """Tell whether no dead order of this day is remembered."""
+        self._turn(now)
+        return not self._found
+
     def _turn(self, now: float) -> None:
         day = day_in_india(now)
         if day != self._day:

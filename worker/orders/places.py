@@ -1,11 +1,16 @@
 """Places in flight of the whole process: how many calls it makes at once, and whose the next one is."""
 
 from collections.abc import Callable
+from typing import Final
 
 from worker.orders.job import Job
 from worker.orders.waiting import RISK, ROUTINE
 
 __all__ = ["Places"]
+
+_ASKED_FOR_A_PLACE: Final = 0.5
+"""So many accounts may ask for a turn at once, for each call that may be in flight: what is granted and not sent within
+milliseconds is lost."""
 
 
 class Places:
@@ -19,6 +24,7 @@ class Places:
     def __init__(self, most: int, kept: int = 0) -> None:
         self._most = self._free = most
         self._kept = kept
+        self._asked = 0
         self._risk_in_flight: set[Job] = set()
         self._starving: tuple[dict[Callable[[], bool], None], ...] = ({}, {})  # by urgency
 
@@ -37,6 +43,16 @@ class Places:
         """No call is in flight."""
         return self._free == self._most
 
+    def may_ask(self, urgency: int) -> bool:
+        """Tell whether one more account may ask for a turn at once."""
+        return self.free_for(urgency) > 0 and (urgency == RISK or self._asked < _ASKED_FOR_A_PLACE * self._most)
+
+    def count_asked(self, count: int) -> None:
+        """Count accounts that ask for a turn at once; when one has its answer, a queue that waits is woken."""
+        self._asked += count
+        if count < 0:
+            self._wake()
+
     def take(self, job: Job) -> None:
         """Use a place for an order."""
         self._free -= 1
@@ -51,9 +67,12 @@ class Places:
         """Free the order's place, and wake the queue whose turn it is; one that does not use it leaves it to the next."""
         self._free += 1
         self._risk_in_flight.discard(job)  # it may have become one in flight
+        self._wake()
+
+    def _wake(self) -> None:
         for urgency in (RISK, ROUTINE):
             queues = self._starving[urgency]
-            while queues and self.free_for(urgency) > 0:
+            while queues and self.may_ask(urgency):
                 wake = next(iter(queues))
                 del queues[wake]
                 if wake():

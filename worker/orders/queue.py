@@ -96,6 +96,11 @@ class AccountQueues:
         """Take the waiting orders with these numbers out of the account's queue."""
         return [] if (account := self._accounts.get(ucc)) is None else account.take_out(numbers)
 
+    def forget_idle(self) -> None:
+        """Let go of what is kept for accounts that have nothing to do."""
+        for ucc in [ucc for ucc, account in self._accounts.items() if account.is_idle]:
+            self._accounts.pop(ucc).close()
+
     def withdraw(self) -> None:
         """Forget every waiting order; `on_turn` and `on_deadline` are not called for them."""
         for account in self._accounts.values():

@@ -116,6 +116,11 @@ class Router:
         for task in self._in_flight:
             task.cancel()
 
+    async def forget_idle(self) -> None:
+        """Let go of what is kept for accounts that have nothing to do."""
+        self.queues.forget_idle()
+        self._evidence.forget_idle()
+
     def close(self) -> None:
         """Stop reading and giving turns, after `stop`."""
         self._evidence.close()

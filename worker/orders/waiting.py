@@ -57,10 +57,9 @@ class WaitingOrders:
         """The urgency of the next order, RISK or ROUTINE; there must be one."""
         return RISK if self._ready[RISK] else ROUTINE
 
-    @property
-    def alike(self) -> int:
-        """How many turns are worth asking for at once: risk orders alone if one is first, else all."""
-        return len(self._ready[self.first_urgency])
+    def count(self, urgency: int) -> int:
+        """Count the orders of this urgency that may go now."""
+        return len(self._ready[urgency])
 
     def push(self, job: Job, *, not_before: float = 0.0) -> None:
         """Let an order wait; 0 means that it may go at once."""

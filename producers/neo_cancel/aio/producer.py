@@ -11,8 +11,8 @@ from neo_cancel.bulk import decoded, final_records, slices
 from neo_cancel.connection import connect_async, shown_url
 from neo_cancel.errors import UnknownOrderError
 from neo_cancel.keys import DEFAULT_TTL_SECONDS
-from neo_cancel.messages import CHUNK_SIZE
 from neo_cancel.order import CancelOrder
+from neo_cancel.parcels import CHUNK_SIZE
 from neo_cancel.plan import Plan
 from neo_cancel.record import OrderRecord
 from neo_cancel.waiting import Pending
@@ -69,7 +69,7 @@ class AsyncCancelProducer:
         return AsyncOrderHandle(self, order.ucc, order.order_number)
 
     async def enqueue_many(self, orders: Iterable[CancelOrder]) -> AsyncBulkHandle:
-        """Accept a bulk: risk orders first, in chunks of one account.
+        """Accept a bulk: risk orders first, many in a message.
 
         An order named twice is collapsed and counted in `duplicates`. Raises InvalidOrderError for an empty bulk before
         anything is written; LedgerUnavailableError or LedgerRefusedError when part of it may have been accepted:

@@ -29,6 +29,12 @@ local function split(record)
   return string.match(record or '', '^(%S+) (%d+) (%S+) (.*)$')
 end
 
+-- Read a record's document; one that is no JSON object is empty.
+local function read_document(text)
+  local is_json, document = pcall(cjson.decode, text)
+  return is_json and type(document) == 'table' and document or {}
+end
+
 -- Write a record for a worker that takes the order: every claim raises the fence.
 local function claimed(status, fence, worker, rest)
   return status .. ' ' .. (fence + 1) .. ' ' .. worker .. ' ' .. rest

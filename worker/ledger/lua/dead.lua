@@ -18,7 +18,7 @@ local answer, suspects = {worker, 0}, {}
 local most, deaths = 0, {}
 for _, name in ipairs(redis.call('LRANGE', taken, 0, -1)) do
   if redis.call('SISMEMBER', held, name) == 1 then
-    local _, _, _, _, _, crashes = parse(redis.call('GET', prefix .. name))
+    local _, _, _, _, _, crashes = parse(redis.call('MGET', prefix .. name)[1])
     deaths[name] = tonumber(crashes or '0')
     most = math.max(most, deaths[name])
   end

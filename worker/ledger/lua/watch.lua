@@ -14,12 +14,14 @@ local workers, held, taken, watch_list = unpack(KEYS)
 local worker, prefix = ARGV[1], ARGV[3]
 if not has_lease(workers, worker) then return false end
 local due = redis.call('ZRANGE', watch_list, '-inf', now_ms(), 'BYSCORE', 'LIMIT', 0, ARGV[2])
-local answers, names = {}, {}
-for _, name in ipairs(due) do
-  local status, fence, owner, rest = split(redis.call('GET', prefix .. name))
+local answers, names, keys = {}, {}, {}
+for i, name in ipairs(due) do keys[i] = prefix .. name end
+local records = #keys > 0 and redis.call('MGET', unpack(keys)) or {}
+for i, name in ipairs(due) do
+  local status, fence, owner, rest = split(records[i])
   if owner == '-' and WATCHABLE[status] then
     local new = claimed(status, fence, worker, rest)
-    redis.call('SET', prefix .. name, new, 'KEEPTTL')
+    redis.call('SET', keys[i], new, 'KEEPTTL')
     answers[#answers + 1] = new
     names[#names + 1] = name
   end
