@@ -117,3 +117,14 @@ def test_what_is_kept_is_there_whatever_is_in_flight(lane, free):
     for _ in range(12):
         places.take(job())
     assert 2 == places.free_for(RISK)
+
+
+def test_only_half_as_many_accounts_ask_for_a_turn_at_once_as_may_be_in_flight():
+    """What is granted to thousands at once cannot be sent in time, and is lost."""
+    places, woken = Places(4), []
+    places.count_asked(2)
+    assert (False, True) == (places.may_ask(ROUTINE), places.may_ask(RISK))
+    for name in "AB":
+        places.wait(Queue(name, woken).wake, ROUTINE)
+    places.count_asked(-1)
+    assert ["A"] == woken

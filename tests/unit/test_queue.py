@@ -236,12 +236,12 @@ async def test_hanging_routine_calls_of_other_accounts_hold_no_risk_order_back()
 
 
 async def test_routine_turns_that_many_accounts_were_granted_at_once_leave_places_for_risk():
-    """Each asked while there was a place, and a grant is used."""
+    """As many go as there are places, and a grant that comes when these are taken is used all the same."""
     gate = Gate(slow_seconds=0.01)
     gate.allowed = 100
     desk = Desk(gate, at_once=4, all_at_once=8)
     routine = [desk.enqueue(job(n, ucc=f"ROUT{n}")) for n in range(30)]
-    await asyncio.gather(*routine[1:])
+    await asyncio.gather(*routine[:8])
     gate.limited = False
     assert desk.enqueue(job(99, "risk", ucc="RISK1")).done()
     desk.queues.close()
@@ -495,3 +495,48 @@ async def test_a_withdrawn_order_has_no_turn_any_more():
     gate.allowed = 1
     assert await asyncio.wait_for(waits, 5)
     assert not gone.done()
+
+
+class Counting(Gate):
+    """Remembers how many accounts each question was for."""
+
+    def __init__(self):
+        super().__init__()
+        self.allowed, self.sizes = 10**6, []
+
+    async def take(self, requests, *, ahead_seconds):
+        self.sizes.append(len(requests))
+        await asyncio.sleep(0)
+        return await super().take(requests, ahead_seconds=ahead_seconds)
+
+
+async def test_of_thousands_of_accounts_only_as_many_ask_at_once_as_can_be_sent_soon():
+    gate = Counting()
+    desk = Desk(gate, all_at_once=8)
+    jobs = [job(number, ucc=f"AB{number:04}") for number in range(1000)]
+    turns = [desk.enqueue(one) for one in jobs]
+    for one, turn in zip(jobs, turns, strict=True):
+        assert await asyncio.wait_for(turn, 20)
+        desk.queues.release(one)
+    assert (4, 1000) == (max(gate.sizes), gate.asked)
+
+
+async def test_an_account_that_has_nothing_to_do_is_let_go_and_comes_back():
+    desk = Desk(Gate(limited=False))
+    for number in (1, 2):
+        one = job(number)
+        assert await desk.enqueue(one)
+        desk.queues.forget_idle()
+        assert 1 == len(desk.queues._accounts)  # it is in flight
+        desk.queues.release(one)
+        desk.queues.forget_idle()
+        assert {} == desk.queues._accounts
+
+
+async def test_an_account_that_is_paused_or_has_an_order_aside_is_not_let_go():
+    desk = Desk(Gate(limited=False))
+    desk.queues.pause("AB123", 60.0)
+    desk.enqueue(job(1, ucc="CD456"), not_before=time.time() + 60)
+    desk.queues.forget_idle()
+    assert ["AB123", "CD456"] == sorted(desk.queues._accounts)
+    desk.queues.close()
