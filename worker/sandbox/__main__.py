@@ -55,7 +55,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=_port, default=8765, help="port, 0 for any free one (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="fixes order numbers and dice (default: %(default)s)")
+    parser.add_argument(
+        "--seed",
+        type=int,
+        help="fixes order numbers and dice: a run with the same seed repeats the numbers, one without repeats none",
+    )
     parser.add_argument(
         "--orders-per-second",
         type=_rate,
