@@ -128,6 +128,13 @@ def test_a_port_in_use_is_said_in_one_line_with_its_setting(tmp_path, redis_url,
     assert (3, said) == (ended.returncode, ended.stderr)
 
 
+def test_a_folder_that_cannot_be_written_is_said_in_a_line(tmp_path):
+    (tmp_path / "var").mkdir()
+    (tmp_path / "var" / "log").write_text("")
+    ended = run("worker.stack", "--root", str(tmp_path / "var"), *ANY_PORTS)
+    assert (2, f"neo-cancel: {tmp_path / 'var' / 'log'}: File exists\n") == (ended.returncode, ended.stderr)
+
+
 def test_a_port_of_redis_in_use_is_said_in_one_line_with_its_setting(tmp_path, valkey_server):
     env = {"NEO_CANCEL_REDIS_PORT": str(valkey_server.port)}
     ended = run("worker.stack", "--root", str(tmp_path / "var"), env=env)

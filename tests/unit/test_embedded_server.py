@@ -1,5 +1,6 @@
 """The embedded server around a stand-in: its address file, its lock, its end; and the command that runs it."""
 
+import errno
 import os
 import re
 import signal
@@ -202,6 +203,21 @@ def test_the_command_refuses_a_port_that_is_none(places, monkeypatch, capsys):
     assert 2 == main(arguments(places)[:-2], Server())
     said = "neo-cancel: NEO_CANCEL_REDIS_PORT: must be a whole number from 0 to 65535, got '70000'\n"
     assert said == capsys.readouterr().err
+
+
+def test_a_data_directory_that_cannot_be_one_is_said_in_a_line(places, capsys):
+    """It is no matter of the port."""
+    places["data_dir"].write_text("")
+    assert 1 == main(arguments(places), Server())
+    assert f"neo-cancel: data directory {places['data_dir']}: File exists\n" == capsys.readouterr().err
+
+
+def test_a_full_disk_is_not_taken_for_a_port_in_use(places):
+    """The system's errors have a number."""
+    full = Server(fails=OSError(errno.ENOSPC, "No space left on device"))
+    with pytest.raises(EmbeddedError, match="No space left") as raised, embedded_server(**places, make=full):
+        pass
+    assert 1 == raised.value.exit_code
 
 
 def test_the_command_refuses_a_path_that_the_server_cannot_take(tmp_path, capsys):

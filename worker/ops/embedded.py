@@ -105,8 +105,10 @@ def embedded_server(
     if any(letter.isspace() for letter in str(data_dir)):
         raise EmbeddedError(f"data directory {data_dir}: the server takes no path with a space in it", FAILED)
     with _only_one(data_dir):
-        password = _password(data_dir / "password")
-        server = _started(data_dir, port, password, make)
+        with _usable(data_dir):
+            close_to_others(data_dir)
+            password = _password(data_dir / "password")
+            server = _started(data_dir, port, password, make)
         url = url_of(server, password)
         try:
             write_private(data_dir / "url", url)
@@ -145,6 +147,9 @@ def _started(data_dir: Path, port: int, password: str, make: MakeServer) -> Serv
             server = make(port=port or free_port(), host=HOST, data_dir=data_dir, config=config, persist=True)
             server.start(timeout=_START_SECONDS)
     except OSError as error:
+        # The system's errors have a number; the one that ValkeyServer makes itself, of a port in use, has none.
+        if error.errno is not None:
+            raise
         raise EmbeddedError(REDIS_PORT.complaint(port), IN_USE) from error
     except ValkeyServerError as error:
         raise EmbeddedError(
@@ -154,9 +159,19 @@ def _started(data_dir: Path, port: int, password: str, make: MakeServer) -> Serv
 
 
 @contextmanager
+def _usable(data_dir: Path) -> Generator[None]:
+    """Say in a line what the system refuses."""
+    try:
+        yield
+    except OSError as error:
+        raise EmbeddedError(f"data directory {data_dir}: {error.strerror}", FAILED) from None
+
+
+@contextmanager
 def _only_one(data_dir: Path) -> Generator[None]:
     """Keep a second server away from the data, also while a server still runs whose parent was killed."""
-    data_dir.mkdir(parents=True, exist_ok=True)
+    with _usable(data_dir):
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     with (data_dir / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -167,7 +182,6 @@ def _only_one(data_dir: Path) -> Generator[None]:
                 f"{data_dir} is in use by a server that an earlier run left behind: stop it with `kill {orphan}`",
                 IN_USE,
             )
-        close_to_others(data_dir)
         yield
 
 

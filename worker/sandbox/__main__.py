@@ -24,7 +24,9 @@ def main() -> int:
     try:
         uvloop.run(_serve(options))
     except OSError as error:
-        sys.stderr.write(f"sandbox: cannot listen on {options.host}:{options.port}: {error.strerror or error}\n")
+        sys.stderr.write(
+            f"sandbox: cannot listen on {options.host}:{options.port}: {error.strerror or error}; --port chooses another\n"
+        )
         return 1
     return 0
 

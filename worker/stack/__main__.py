@@ -59,6 +59,8 @@ def main() -> int:
         return _fail(str(error), ExitCode.UNAVAILABLE)
     except ChildError as error:
         return _fail(str(error), ExitCode.PART_ENDED)
+    except OSError as error:
+        return _fail(f"{error.filename}: {error.strerror}", ExitCode.USAGE)
     return ExitCode.STOPPED
 
 
