@@ -13,10 +13,12 @@ import pytest
 from config.settings import load_accounts
 from neo_cancel import CancelOrder, CancelProducer, Status
 from tests.commands import MINUTES, children_of, clean_environment, is_alive, run, running
+from worker.ops.interruption import Interruption
 from worker.ops.process import PROJECT, Child, ChildError
 from worker.sandbox.process import running_sandbox
 from worker.stack.accounts import write_accounts
 from worker.stack.own_accounts import OwnAccounts
+from worker.stack.parts import Stack
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -203,6 +205,15 @@ def test_make_ends_with_its_own_code_and_names_that_of_the_stack(tmp_path, env, 
         ["make", "up", *given], cwd=PROJECT, env=clean_environment(**env), capture_output=True, text=True, check=False
     )
     assert (2, True) == (made.returncode, f" Error {code}\n" in made.stderr)
+
+
+def test_a_log_that_an_earlier_run_left_open_is_closed_to_other_users(tmp_path):
+    (tmp_path / "log").mkdir(mode=0o755)
+    log = tmp_path / "log" / "sandbox.log"
+    log.touch(0o644)
+    with Stack(root=tmp_path, env={}, interruption=Interruption()) as stack:
+        stack.start_sandbox().close()
+    assert [0o700, 0o600] == [stat.S_IMODE(path.stat().st_mode) for path in (log.parent, log)]
 
 
 def test_a_command_that_ends_before_it_is_ready_is_reported_with_its_last_words(tmp_path):

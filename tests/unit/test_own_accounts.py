@@ -83,6 +83,15 @@ def test_what_a_killed_run_left_behind_is_replaced(own):
     assert ["SBX02"] == list(json.loads(own.path.read_text()))
 
 
+def test_a_run_that_ends_while_it_writes_leaves_nothing_that_looks_real(own):
+    """Mark and file cannot change in one step."""
+    own.write(SESSIONS[:1])
+    (own.path.parent / "accounts.json.new").mkdir()
+    with pytest.raises(OSError, match=r"directory|permitted"):
+        OwnAccounts(own.path).write(SESSIONS[1:])
+    assert OwnAccounts(own.path).may_be_written
+
+
 def test_a_real_file_is_never_written_over(own):
     """It came up after the run began."""
     change(own, REAL)
