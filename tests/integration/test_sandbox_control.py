@@ -19,7 +19,7 @@ NUMBER = "260722000000001"
 
 @pytest.fixture(scope="module")
 def running():
-    with running_sandbox() as control:
+    with running_sandbox("--seed", "1") as control:
         yield control
 
 
@@ -232,6 +232,18 @@ def test_the_process_says_when_it_is_ready_and_ends_cleanly(number):
             assert (0, b"", b"") == (child.wait(10), child.stdout.read(), child.stderr.read())
         finally:
             child.kill()
+
+
+def test_a_run_repeats_no_order_number_of_an_earlier_one():
+    drawn = []
+    for _ in range(2):
+        with running_sandbox() as control:
+            control.create_account(UCC)
+            drawn.append({row["order_number"] for row in control.generate_orders(UCC, 20_000)})
+            control.reset()
+            control.create_account(UCC)
+            drawn.append({row["order_number"] for row in control.generate_orders(UCC, 100)})
+    assert 40_200 == len(set.union(*drawn))
 
 
 def test_a_stalled_call_does_not_hold_up_the_end():

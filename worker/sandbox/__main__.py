@@ -24,7 +24,9 @@ def main() -> int:
     try:
         uvloop.run(_serve(options))
     except OSError as error:
-        sys.stderr.write(f"sandbox: cannot listen on {options.host}:{options.port}: {error.strerror or error}\n")
+        sys.stderr.write(
+            f"sandbox: cannot listen on {options.host}:{options.port}: {error.strerror or error}; --port chooses another\n"
+        )
         return 1
     return 0
 
@@ -55,7 +57,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=_port, default=8765, help="port, 0 for any free one (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="fixes order numbers and dice (default: %(default)s)")
+    parser.add_argument(
+        "--seed",
+        type=int,
+        help="fixes order numbers and dice: a run with the same seed repeats the numbers, one without repeats none",
+    )
     parser.add_argument(
         "--orders-per-second",
         type=_rate,

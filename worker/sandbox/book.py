@@ -1,7 +1,6 @@
 """What the stand-in broker keeps: accounts, their sessions and their orders."""
 
 import base64
-import random
 import time
 import uuid
 from collections import deque
@@ -10,6 +9,7 @@ from dataclasses import dataclass, field
 
 import orjson
 
+from worker.sandbox.numbers import OrderNumbers
 from worker.sandbox.order import Order
 
 __all__ = ["Account", "Book", "Rules", "Session", "session_token"]
@@ -74,10 +74,10 @@ class Account:
 
 
 class Book:
-    """All accounts, sessions and orders. Order numbers are unique over all accounts."""
+    """All accounts, sessions and orders. Order numbers are unique over all accounts; `seed` as in OrderNumbers."""
 
-    def __init__(self, *, seed: int, orders_per_second: float | None = None) -> None:
-        self._seed = seed
+    def __init__(self, *, seed: int | None, orders_per_second: float | None = None) -> None:
+        self.numbers = OrderNumbers(seed)
         self._orders_per_second = orders_per_second
         self.clear()
 
@@ -86,7 +86,7 @@ class Book:
         self.accounts: dict[str, Account] = {}
         self.orders: dict[str, Order] = {}
         self.sessions: dict[str, Session] = {}
-        self._next_number = random.Random(self._seed).randrange(100_000_000, 200_000_000)
+        self.numbers.clear()
 
     def open_account(self, ucc: str, rules: Rules) -> Session:
         """Create an account, or replace the rules and sessions of one; its orders stay."""
@@ -116,11 +116,9 @@ class Book:
             self.accounts[order.ucc].orders[order.order_number] = order
 
     def new_number(self, taken: Container[str] = ()) -> str:
-        """Draw a free order number that is not in `taken`: the Indian date as YYMMDD and nine digits."""
-        today = time.strftime("%y%m%d", time.gmtime(time.time() + _IST_SECONDS))
+        """Draw a free order number that is not in `taken`."""
         while True:
-            self._next_number += 1
-            number = f"{today}{self._next_number:09d}"
+            number = self.numbers.draw()
             if number not in self.orders and number not in taken:
                 return number
 

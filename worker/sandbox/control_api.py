@@ -1,5 +1,6 @@
 """The control API: create, order faults, and read what is true."""
 
+import asyncio
 import math
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -77,7 +78,9 @@ class ControlApi:
 
     async def _create_orders(self, request: web.Request) -> Any:
         wanted = parsed(_order_forms, await request.read())
-        return {"orders": [truth_of(order) for order in create(self._book, wanted)]}
+        created = create(self._book, wanted)
+        await asyncio.sleep(self._book.numbers.lead_seconds)
+        return {"orders": [truth_of(order) for order in created]}
 
     async def _set_state(self, request: web.Request) -> Any:
         return truth_of(change(self._book, parsed(StateForm.model_validate, await request.read())))

@@ -42,6 +42,7 @@ def row_of(order: Order, change: Change) -> dict[str, Any]:
         "ordSt": change.state,
         "stat": "complete" if works else "open",
         "actId": order.ucc,
+        "tok": _token(order.trading_symbol),
         "prod": order.product,
         "exSeg": order.segment,
         "trdSym": order.trading_symbol,
@@ -49,18 +50,19 @@ def row_of(order: Order, change: Change) -> dict[str, Any]:
         "trnsTp": "B" if mark % 2 else "S",
         **_quantities(mark % 3, order.quantity, change.filled_quantity, unfilled if works else 0)
         | _cancelled_quantity(mark % 3, unfilled if standing == "cancelled" else 0),
-        "prc": f"{100 + mark % 900}.{mark % 20 * 5:02d}",
-        "prcTp": "SL" if change.state.strip().lower() == "trigger pending" else "L",
-        "trgPrc": "99.00" if change.state.strip().lower() == "trigger pending" else "0.00",
+        **_prices(mark, change),
         "vldt": "DAY",
         "ordGenTp": "AMO" if order.amo else "--",
         "ordSrc": "NEOTRADEAPI",
         "rejRsn": reason,
         "GuiOrdId": change.gui_order_id,
-        "ordDtTm": _broker_time(order.changes[0].at_ns),
-        "exCfmTm": _broker_time(change.at_ns),
-        "updRecvTm": change.at_ns,
+        **_times(order, change),
     }
+
+
+def _token(trading_symbol: str) -> str:
+    """Make the instrument's token: digits in a string, five of them as for most shares."""
+    return str(10_000 + zlib.crc32(trading_symbol.encode()) % 90_000)
 
 
 def _quantities(style: int, quantity: int, filled: int, left: int) -> dict[str, int | str]:
@@ -75,6 +77,28 @@ def _quantities(style: int, quantity: int, filled: int, left: int) -> dict[str, 
 
 def _cancelled_quantity(style: int, quantity: int) -> dict[str, int | str]:
     return {"cnlQty": quantity if style == 0 else str(quantity)}
+
+
+def _prices(mark: int, change: Change) -> dict[str, str]:
+    price = f"{100 + mark % 900}.{mark % 20 * 5:02d}"
+    waits_for_trigger = change.state.strip().lower() == "trigger pending"
+    return {
+        "prc": price,
+        "avgPrc": price if change.filled_quantity else "0.00",
+        "prcTp": "SL" if waits_for_trigger else "L",
+        "trgPrc": "99.00" if waits_for_trigger else "0.00",
+    }
+
+
+def _times(order: Order, change: Change) -> dict[str, int | str]:
+    placed = _broker_time(order.changes[0].at_ns)
+    return {
+        "ordDtTm": placed,
+        # When the exchange took the order in: a rejected one never got there.
+        "ordEntTm": "--" if change.state.strip().lower() == "rejected" else placed,
+        "exCfmTm": _broker_time(change.at_ns),
+        "updRecvTm": change.at_ns,
+    }
 
 
 def _broker_time(at_ns: int) -> str:

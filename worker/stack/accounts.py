@@ -1,25 +1,22 @@
 """A sandbox's accounts file: `python -m worker.stack.accounts URL` opens three accounts there and writes it out."""
 
 import json
-import os
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
 
 import httpx
 
-from config.settings import ConfigurationError, load_accounts
+from worker.ops.private import write_private
 from worker.sandbox.control import SandboxControl, SandboxError, SandboxSession
 
-__all__ = ["ACCOUNTS", "ORDERS", "is_of_sandbox", "open_accounts", "write_accounts"]
+__all__ = ["ACCOUNTS", "ORDERS", "open_accounts", "write_accounts"]
 
 ACCOUNTS: Final = ("SBX01", "SBX02", "SBX03")
 ORDERS: Final = 20
 """Open orders in each of them, to try things out on."""
 
-_HOST: Final = "127.0.0.1"
 _ARGUMENTS: Final = 2
 
 
@@ -32,22 +29,7 @@ def open_accounts(sandbox: SandboxControl) -> tuple[list[SandboxSession], list[s
 
 def write_accounts(path: Path, sessions: Iterable[SandboxSession]) -> None:
     """Write the sessions for the workers to read; only this user may read them."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(".new")
-    # Written aside and moved: a worker never reads half a file, and it is private from its first byte.
-    draft.unlink(missing_ok=True)
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(_written(sessions))
-    draft.replace(path)
-
-
-def is_of_sandbox(path: Path) -> bool:
-    """Tell whether every account of the file is one of a sandbox on this machine; False for a file that cannot be read."""
-    try:
-        accounts = load_accounts(path)
-    except ConfigurationError:
-        return False
-    return all(urlsplit(account.base_url).hostname == _HOST for account in accounts.values())
+    write_private(path, _written(sessions))
 
 
 def _written(sessions: Iterable[SandboxSession]) -> str:

@@ -18,10 +18,11 @@ from worker.ops.commands import embedded_command, flower_command, sandbox_comman
 from worker.ops.embedded import IN_USE, free_port
 from worker.ops.interruption import Interruption
 from worker.ops.nodes import leases, wait_for_nodes
+from worker.ops.private import close_to_others
 from worker.ops.process import Child, ChildError, child_environment
 from worker.sandbox.control import SandboxControl
 
-__all__ = ["Stack", "StackRedisError"]
+__all__ = ["Stack", "UnavailableError"]
 
 START_SECONDS: Final = 120.0
 _HOST: Final = "127.0.0.1"
@@ -29,8 +30,8 @@ _FLOWER_USER: Final = "neo-cancel"
 _STOP_SECONDS: Final = 20.0
 
 
-class StackRedisError(Exception):
-    """The server that the stack needs is in use by another stack, or does not answer."""
+class UnavailableError(Exception):
+    """The server or a port that the stack needs is in use by another process, or the server does not answer."""
 
 
 class Stage(IntEnum):
@@ -88,16 +89,16 @@ class Stack:
     # ------------------------------------------------------------------ the parts
 
     def use_redis(self, url: str) -> None:
-        """Use a server that is there already. Raises StackRedisError when it does not answer."""
+        """Use a server that is there already. Raises UnavailableError when it does not answer."""
         try:
             with connect(url) as client:
                 client.ping()  # pyright: ignore[reportUnknownMemberType]
         except (RedisError, OSError) as error:
-            raise StackRedisError(f"Redis at {shown_url(url)} does not answer: {type(error).__name__}") from None
+            raise UnavailableError(f"Redis at {shown_url(url)} does not answer: {type(error).__name__}") from None
         self.redis_url = url
 
     def start_redis(self, *, port: int = 0) -> None:
-        """Start the embedded server. Raises StackRedisError when its data or port is in use."""
+        """Start the embedded server. Raises UnavailableError when its data or port is in use."""
         data_dir, url_file = str(self.root / "redis"), self.root / "redis-url"
         command = embedded_command(
             data_dir=data_dir, url_file=str(url_file.resolve()), port=port, python=sys.executable
@@ -108,7 +109,7 @@ class Stack:
             self._wait(child, lambda: "embedded server: " in child.log_tail())
         except ChildError:
             if child.popen.returncode == IN_USE:
-                raise StackRedisError(child.log_tail().splitlines()[-1].removeprefix("neo-cancel: ")) from None
+                raise UnavailableError(child.log_tail().splitlines()[-1].removeprefix("neo-cancel: ")) from None
             raise
         self.redis_url = url_file.read_text()
 
@@ -164,6 +165,7 @@ class Stack:
     def _launch(self, stage: Stage, name: str, command: Sequence[str], env: Mapping[str, str] | None = None) -> Child:
         self._interruption.check()
         log_path = self.root / "log" / f"{name}.log"
+        close_to_others(log_path.parent)
         child = Child(name, command, env=child_environment(**{**self._env, **(env or {})}), log_path=log_path)
         self._stages[stage].append(child)
         return child
