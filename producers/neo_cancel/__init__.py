@@ -5,12 +5,14 @@ from neo_cancel.aio.producer import AsyncCancelProducer
 from neo_cancel.bulk import BulkStatus
 from neo_cancel.errors import (
     InvalidOrderError,
+    LedgerError,
     LedgerRefusedError,
     LedgerUnavailableError,
     NeoCancelError,
     UnknownOrderError,
     WaitTimeoutError,
 )
+from neo_cancel.open_bulk import OpenBulk
 from neo_cancel.order import CancelOrder, Lane, Variety
 from neo_cancel.record import OrderRecord, Status
 from neo_cancel.sync.handles import BulkHandle, OrderHandle
@@ -26,9 +28,11 @@ __all__ = [
     "CancelProducer",
     "InvalidOrderError",
     "Lane",
+    "LedgerError",
     "LedgerRefusedError",
     "LedgerUnavailableError",
     "NeoCancelError",
+    "OpenBulk",
     "OrderHandle",
     "OrderRecord",
     "Status",

@@ -1,6 +1,5 @@
 """From orders to calls of the enqueue script, many of them in one round trip. No I/O in here."""
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypedDict
@@ -10,7 +9,8 @@ from redis.exceptions import NoScriptError
 from neo_cancel.duplicates import distinct
 from neo_cancel.enqueue import enqueue_call
 from neo_cancel.errors import InvalidOrderError
-from neo_cancel.messages import chunks, new_id
+from neo_cancel.messages import chunks
+from neo_cancel.open_bulk import OpenBulk
 from neo_cancel.order import CancelOrder
 from neo_cancel.scripts import Script, ScriptCall
 
@@ -69,12 +69,12 @@ class Plan:
         distinct([order])
         return [enqueue_call([order], batch=None, ttl_seconds=self.time_to_live_seconds)]
 
-    def many(self, orders: Iterable[CancelOrder]) -> BulkPlan:
-        """Plan a bulk. Raises InvalidOrderError for an empty one."""
+    def many(self, orders: Iterable[CancelOrder], bulk: OpenBulk | None = None) -> BulkPlan:
+        """Plan a bulk, or a piece of one; None makes one. Raises InvalidOrderError for an empty one."""
         kept, duplicates = distinct(orders)
-        batch = new_id()
+        bulk = OpenBulk() if bulk is None else bulk
+        batch, messages = bulk.batch, bulk.messages
         calls: list[ScriptCall] = []
-        messages: Counter[tuple[str, str]] = Counter()
         for chunk in chunks(kept, self.chunk_size):
             group = chunk[0].ucc, str(chunk[0].lane)
             messages[group] += 1
@@ -98,6 +98,11 @@ class Rounds:
         self._lost: dict[Script, None] = {}
         self._reloads = 0
 
+    @property
+    def answered(self) -> int:
+        """For how many orders an answer has come; not for all where a round trip failed."""
+        return sum(len(reply) for reply in self.replies if reply is not None)
+
     def next_group(self) -> list[ScriptCall]:
         """Answer the calls of the next round trip; none when all calls are done."""
         self._group, self._left = self._left[:CALLS_AT_ONCE], self._left[CALLS_AT_ONCE:]
@@ -109,16 +114,19 @@ class Rounds:
         return list(lost)
 
     def take(self, replies: Sequence[Any]) -> None:
-        """Take in the replies to a round trip; raise the first error that loading the scripts again does not mend."""
+        """Take in all replies to a round trip; raise the first error that loading the scripts again does not mend."""
         again: list[int] = []
+        failure: Exception | None = None
         for at, reply in zip(self._group, replies, strict=True):
             if isinstance(reply, NoScriptError) and self._reloads < RELOADS_AT_MOST:
                 again.append(at)
                 self._lost[self._calls[at].script] = None
             elif isinstance(reply, Exception):
-                raise reply
+                failure = failure or reply
             else:
                 self.replies[at] = reply
+        if failure is not None:
+            raise failure
         self._reloads += bool(again)
         self._left = again + self._left
 

@@ -15,6 +15,7 @@ from neo_cancel import (
     CancelProducer,
     LedgerRefusedError,
     LedgerUnavailableError,
+    OpenBulk,
     Status,
     UnknownOrderError,
     WaitTimeoutError,
@@ -191,6 +192,45 @@ def test_what_the_server_refuses_is_an_error(producer, client):
     client.set("routine", "not a list")
     with pytest.raises(LedgerRefusedError, match="refuses"):
         producer.enqueue(order())
+
+
+def test_a_bulk_that_is_cut_off_names_itself_and_what_was_accepted(producer, client):
+    """The risk order comes first and is taken; Redis refuses the other lane."""
+    client.set("routine", "not a list")
+    orders = [order(1), order(2, lane="risk")]
+    with pytest.raises(LedgerRefusedError, match="refuses") as caught:
+        producer.enqueue_many(orders)
+    error = caught.value
+    assert 1 == error.accepted
+    assert (order(2).order_number,) == tuple(name[6:] for name in producer.bulk(error.batch).names)
+    assert f"bulk {error.batch} was cut off: 1 of 2 orders are accepted for certain" in str(error)
+    assert "repeat the whole bulk, nothing doubles" in str(error)
+    client.delete("routine")
+    assert 1 <= producer.enqueue_many(orders).attached
+    assert 1 == client.llen("risk")
+
+
+def test_a_bulk_that_reaches_no_server_names_itself_too(producer, server):
+    server.connected = False
+    with pytest.raises(LedgerUnavailableError, match="0 of 1 orders are accepted") as caught:
+        producer.enqueue_many([order()])
+    assert (36, 0) == (len(caught.value.batch), caught.value.accepted)
+
+
+def test_the_pieces_of_a_bulk_have_one_id(producer, client):
+    bulk = OpenBulk()
+    names = [*producer.enqueue_piece([order(1), order(2)], bulk), *producer.enqueue_piece([order(2), order(3)], bulk)]
+    assert (3, 4, 1) == (len(set(names)), bulk.accepted, bulk.counts["attached"])
+    assert tuple(dict.fromkeys(names)) == producer.bulk(bulk.batch).names
+
+
+def test_the_messages_of_an_account_are_counted_over_all_pieces(producer, client):
+    """Beyond eight, the orders wait in the account's backlog."""
+    bulk = OpenBulk()
+    for piece in range(5):
+        orders = [CancelOrder(ucc="AB123", order_number=f"25101500{piece}{n:06}") for n in range(100)]
+        producer.enqueue_piece(orders, bulk)
+    assert (9, 100) == (client.llen("routine"), client.llen("nc:backlog:routine:AB123"))
 
 
 def test_handles_name_their_orders(producer):

@@ -9,7 +9,6 @@ from neo_cancel.enqueue import enqueue_script
 from neo_cancel.errors import LedgerUnavailableError
 from neo_cancel.keys import EVENTS, batch_key, order_key
 from neo_cancel.plan import Rounds
-from neo_cancel.scripts import ScriptCall
 from neo_cancel.translation import translated
 from neo_cancel.waiting import Pending
 
@@ -34,9 +33,8 @@ class AsyncLedger:
         with translated(self.address):
             await self._redis.script_load(enqueue_script().text)
 
-    async def run(self, calls: Sequence[ScriptCall]) -> list[Any]:
-        """Run scripts and answer their replies, in the order of the calls."""
-        rounds = Rounds(calls)
+    async def run(self, rounds: Rounds) -> None:
+        """Run scripts until each has its reply; `rounds` keeps those that came, whatever is raised."""
         with translated(self.address):
             while group := rounds.next_group():
                 for script in rounds.to_load():
@@ -45,7 +43,6 @@ class AsyncLedger:
                     for call in group:
                         pipeline.execute_command(*call.command)
                     rounds.take(await pipeline.execute(raise_on_error=False))
-        return rounds.replies
 
     async def members(self, batch: str) -> list[str]:
         """Name the orders of a bulk, each once; nothing for a bulk that the ledger does not know."""
