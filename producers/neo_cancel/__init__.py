@@ -17,6 +17,7 @@ from neo_cancel.order import CancelOrder, Lane, Variety
 from neo_cancel.record import OrderRecord, Status
 from neo_cancel.sync.handles import BulkHandle, OrderHandle
 from neo_cancel.sync.producer import CancelProducer
+from neo_cancel.version import __version__
 
 __all__ = [
     "AsyncBulkHandle",
@@ -39,4 +40,5 @@ __all__ = [
     "UnknownOrderError",
     "Variety",
     "WaitTimeoutError",
+    "__version__",
 ]

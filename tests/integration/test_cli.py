@@ -174,6 +174,44 @@ def test_a_bulk_of_a_hundred_thousand(neo_cancel, client):
     client.flushall()
 
 
+def test_a_file_of_three_hundred_thousand_needs_little_memory_and_shows_how_far_it_is(redis_url, client, tmp_path):
+    """70 MB, of which a piece is held at a time."""
+    reason = "x" * 200
+    with (tmp_path / "orders.csv").open("w") as file:
+        file.write("ucc,order_number,reason\n")
+        file.writelines(f"ACC{n % 100:02},2510150{n:08},{reason}\n" for n in range(300_000))
+    with start("bulk", str(tmp_path / "orders.csv"), url=redis_url) as process:
+        err = process.stderr.read().decode()
+        out = process.stdout.read().decode()
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    assert (0, True) == (process.returncode, out.endswith(": 300000 orders accepted\n"))
+    assert usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024) < 300_000_000
+    assert "of 300000 orders sent" in err
+    assert (900, 300_000) == (client.llen("routine"), client.llen(f"nc:batch:{out.split()[1].rstrip(':')}"))
+    client.flushall()
+
+
+MIXED = "ucc,order_number,lane\nAB123,251015000123451,routine\nAB123,251015000123452,risk\n"
+
+
+def test_a_bulk_that_is_cut_off_names_itself_and_may_be_sent_again(neo_cancel, client):
+    """Redis takes the risk order and refuses the other one."""
+    client.set("routine", "no list")
+    people = neo_cancel("bulk", "-", given=MIXED.encode())
+    assert (3, "", 1) == (people.code, people.out, people.err.count("\n"))
+    assert "was cut off: 1 of 2 orders are accepted for certain, more may be; repeat the whole bulk" in people.err
+    client.flushall()
+    client.set("routine", "no list")
+    (said,) = neo_cancel("bulk", "-", "--json", given=MIXED.encode()).complained
+    assert ("LedgerRefusedError", 1) == (said["error"], said["accepted"])
+    assert f"bulk {said['batch']} was cut off" in said["message"]
+    assert "AB123:251015000123452" in neo_cancel("status", said["batch"]).out
+    client.delete("routine")
+    assert 0 == neo_cancel("bulk", "-", given=MIXED.encode()).code
+    assert 1 == client.llen("risk")
+
+
 BAD_CALLS: list[tuple[list[str], str]] = [
     ([], "Missing command"),
     (["nonsense"], "nonsense"),
@@ -292,6 +330,14 @@ def test_help_teaches_by_example(command):
     assert (0, "") == (result.code, result.err)
     assert f"neo-cancel {command}" in result.out.replace("\n  ", " ")
     assert "Example" in result.out
+
+
+def test_a_shell_completes_the_verbs():
+    asked = {"_NEO_CANCEL_COMPLETE": "complete_bash", "COMP_WORDS": "neo-cancel st", "COMP_CWORD": "1"}
+    done = subprocess.run(
+        [sys.executable, "-m", "neo_cancel.cli"], env={**os.environ, **asked}, capture_output=True, check=False
+    )
+    assert b"status" == done.stdout.strip()
 
 
 def test_help_tells_the_exit_codes():
