@@ -287,6 +287,32 @@ def test_the_address_is_found_where_the_embedded_server_writes_it(redis_url, tmp
     assert 1 == client.llen("routine")
 
 
+def test_a_watch_says_that_the_server_is_away_and_goes_on(own_server, settle):
+    url = f"redis://127.0.0.1:{own_server.port}/0"
+    batch = run("bulk", "-", "--json", url=url, given=GOOD.encode()).said[0]["batch"]
+    with start("watch", batch, url=url) as process:
+        settle(url)("AB123:251015000123451")
+        assert b"1 of 2 final\n" == process.stderr.readline()
+        own_server.stop()
+        away = process.stderr.readline()
+        own_server.start()
+        back = process.stderr.readline()
+        settle(url)("AB123:251015000123452")
+        out, err = process.communicate(timeout=30)
+    assert away.startswith(f"neo-cancel: Redis at {url} ".encode())
+    assert away.endswith(b"; the wait goes on\n")
+    assert f"neo-cancel: Redis at {url} answers again\n" == back.decode()
+    assert (0, b"2 of 2 final\n", True) == (process.returncode, err, b"COMPLETE" in out)
+
+
+def test_a_wait_without_a_worker_says_so_once(neo_cancel):
+    """No order moves for ten seconds."""
+    result = neo_cancel("order", "AB123", NUMBER, "--wait", "--timeout", "10.8", "--json")
+    notice, late = result.complained
+    said = "no order has become final for 10 s, 1 left; no worker is alive; the wait goes on"
+    assert (1, "Notice", said, "WaitTimeoutError") == (result.code, notice["error"], notice["message"], late["error"])
+
+
 def test_an_address_given_wins_over_the_environment(redis_url, unused_port):
     nowhere = f"redis://127.0.0.1:{unused_port}"
     assert 0 == run("order", "AB123", NUMBER, "--redis-url", redis_url, url=nowhere).code

@@ -21,8 +21,9 @@ from neo_cancel import (
     WaitTimeoutError,
 )
 from neo_cancel.aio.ledger import AsyncLedger
-from neo_cancel.keys import EVENTS, batch_key, named_key
+from neo_cancel.keys import EVENTS, WORKERS, batch_key, named_key
 from neo_cancel.sync.ledger import Ledger
+from neo_cancel.waiting import Pending
 from tests.unit.blocking import Blocking
 
 URL = "redis://user:s3same@stand-in.invalid"
@@ -143,6 +144,21 @@ def test_a_wait_for_a_bulk_ends_when_records_are_past_their_time_to_live(produce
     client.delete(named_key(bulk.names[1]))
     status = bulk.wait(1)
     assert (1, False) == (status.missing, status.is_complete)
+
+
+class Still(Pending):
+    """A waiter for whom nothing has moved for long."""
+
+    def is_still(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("lease_ms", "text"), [(-1000, "no worker is alive"), (60_000, "workers alive: 1")])
+def test_a_wait_in_which_nothing_moves_counts_the_leases_that_hold(producer, client, caplog, lease_ms, text):
+    """A lease that ran out is a dead worker's; one that signed off has 0."""
+    client.zadd(WORKERS, {"w1": time.time() * 1000 + lease_ms, "w2": 0})
+    producer._ledger.warn_if_still(Still([NAME], None))
+    assert [True] == [text in message for message in caplog.messages]
 
 
 def test_events_of_every_order_from_the_beginning(producer, end):

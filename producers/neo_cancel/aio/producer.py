@@ -30,6 +30,7 @@ class AsyncCancelProducer:
 
     Every call raises LedgerUnavailableError within 3 s where Redis is not there; a wait that has begun outlives a
     restart. Cancelling a waiting task ends the wait, not the order's cancel.
+    The logger `neo_cancel` warns, once, when Redis is away during a wait or no order has become final for 10 s.
     """
 
     def __init__(
@@ -149,4 +150,5 @@ class AsyncCancelProducer:
                     yield record
             if pending.is_over:
                 return
+            await ledger.warn_if_still(pending)
             reply = await ledger.retry_until_available(pending, partial(ledger.next_events, pending))

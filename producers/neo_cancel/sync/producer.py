@@ -31,6 +31,7 @@ class CancelProducer:
 
     Every call raises LedgerUnavailableError within 3 s where Redis is not there; a wait that has begun outlives a
     restart.
+    The logger `neo_cancel` warns, once, when Redis is away during a wait or no order has become final for 10 s.
     """
 
     def __init__(
@@ -146,4 +147,5 @@ class CancelProducer:
                 yield from pending.settle(some, ledger.retry_until_available(pending, partial(ledger.values, some)))
             if pending.is_over:
                 return
+            ledger.warn_if_still(pending)
             reply = ledger.retry_until_available(pending, partial(ledger.next_events, pending))
