@@ -1,8 +1,9 @@
 """The whole command line, with the producer that strategies use in their own tests."""
 
+import io
 import json
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,9 @@ import pytest
 from typer.exceptions import TyperException
 from typer.testing import CliRunner
 
-from neo_cancel import InvalidOrderError, UnknownOrderError, __version__
-from neo_cancel.cli.bulk_file import PIECE_SIZE
+from neo_cancel import CancelOrder, InvalidOrderError, OpenBulk, UnknownOrderError, __version__
+from neo_cancel.cli import verbs
+from neo_cancel.cli.bulk_file import PIECE_SIZE, BulkFile, opened
 from neo_cancel.cli.commands import app
 from neo_cancel.testing import RecordingProducer
 
@@ -135,6 +137,38 @@ def test_nothing_is_sent_before_the_last_row_was_checked(neo_cancel, producer):
     rows = "".join(f"AB123,2510150{number:08}\n" for number in range(PIECE_SIZE + 1))
     result = neo_cancel("bulk", "-", given=f"ucc,order_number\n{rows}AB123,1\n")
     assert (2, [], 2) == (result.code, producer.orders, len(result.err.splitlines()))
+
+
+class Interrupted(RecordingProducer):
+    """Takes one piece; then its user presses Ctrl-C."""
+
+    def enqueue_piece(self, orders: Iterable[CancelOrder], bulk: OpenBulk) -> Sequence[str]:
+        if self.orders:
+            raise KeyboardInterrupt
+        names = super().enqueue_piece(orders, bulk)
+        bulk.accepted = len(names)
+        return names
+
+
+def test_a_bulk_that_is_interrupted_names_itself(capsys):
+    rows = "".join(f"AB123,2510150{number:08}\n" for number in range(PIECE_SIZE + 1))
+    file = BulkFile("orders.csv", io.BytesIO(f"ucc,order_number\n{rows}".encode()))
+    assert {None} == set(file.check())
+    with pytest.raises(KeyboardInterrupt):
+        verbs.cancel_bulk(Interrupted(), file, wait=False, timeout_seconds=None, as_json=False)
+    assert f" was cut off after {PIECE_SIZE} of {PIECE_SIZE + 1} orders\n" in capsys.readouterr().err
+
+
+def test_a_file_that_was_changed_after_its_check_ends_with_one(capsys, tmp_path):
+    path = tmp_path / "orders.csv"
+    path.write_text(GOOD)
+    file = BulkFile("orders.csv", opened(str(path)))
+    assert [None, None] == list(file.check())
+    path.write_text(f"ucc,order_number\nAB123,{NUMBERS[0]}\n")
+    producer = RecordingProducer()
+    assert 1 == verbs.cancel_bulk(producer, file, wait=False, timeout_seconds=None, as_json=False)
+    assert [NUMBERS[0]] == [order.order_number for order in producer.orders]
+    assert "was changed while it was read: 1 order of it not sent; send it again" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("wait", [[], ["--wait"]])

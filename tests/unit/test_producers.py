@@ -253,3 +253,5 @@ def test_handles_name_their_orders(producer):
     bulk = producer.enqueue_many([order(1), order(2)])
     assert f"OrderHandle({NAME})" == repr(producer.enqueue(order())).removeprefix("Async")
     assert f"BulkHandle({bulk.batch}, 2 orders)" == repr(bulk).removeprefix("Async")
+    one = producer.enqueue_many([order(3)])
+    assert f"BulkHandle({one.batch}, 1 order)" == repr(one).removeprefix("Async")
