@@ -179,6 +179,12 @@ def test_a_row_that_contradicts_an_earlier_one_is_not_sent():
     assert ([ORDER], [3]) == (found.orders, [bad.line for bad in found.bad])
 
 
+def test_an_urgent_row_that_contradicts_is_not_sent_for_the_urgent_one_that_agrees():
+    rows = f"{ROW},regular,routine\n{ROW},cover,risk\n{ROW},regular,risk\n"
+    found = read_orders(f"{HEADER},variety,lane\n{rows}".encode())
+    assert [("regular", "risk")] == [(str(order.variety), str(order.lane)) for order in found.orders]
+
+
 def test_a_pipe_is_copied_into_a_file_that_its_owner_alone_can_read(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     writer = threading.Thread(target=(tmp_path / "pipe").write_text, args=(f"{HEADER}\n{ROW}\n",))
