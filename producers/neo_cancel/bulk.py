@@ -43,14 +43,13 @@ class BulkStatus:
     @classmethod
     def of(cls, records: Iterable[OrderRecord | None]) -> "BulkStatus":
         """Count the records; None stands for an order that the ledger does not know any more."""
-        known = list(records)
-        found = [record for record in known if record is not None]
-        return cls(
-            counts=Counter(record.status for record in found),
-            asked=len(known),
-            missing=len(known) - len(found),
-            may_still_work=sum(record.may_still_work for record in found),
-        )
+        counts: Counter[Status] = Counter()
+        asked = risky = 0
+        for asked, record in enumerate(records, start=1):  # noqa: B007 - the last number is how many there were
+            if record is not None:
+                counts[record.status] += 1
+                risky += record.may_still_work
+        return cls(counts=counts, asked=asked, missing=asked - counts.total(), may_still_work=risky)
 
     def to_json(self) -> dict[str, Any]:
         """Give the counts as JSON data."""

@@ -24,6 +24,8 @@ _SCHEMES: Final = ("redis", "rediss", "unix", "sentinel")
 _KEEPALIVE_SECONDS: Final = 5
 _SENTINEL_TIMEOUT_SECONDS: Final = 0.4
 _HOSTS: Final = re.compile(r"(?:(?:[\w.-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?(?:,|$))*", re.ASCII)
+# redis-py takes 0 for what is no number: the cancels would lie where no worker looks.
+_DATABASE: Final = re.compile(r"/?|/[0-9]{1,9}/?", re.ASCII)
 
 
 class _Master(redis.Redis):
@@ -70,6 +72,9 @@ def _checked(url: str) -> str:
         raise InvalidOrderError("redis_url", shown_url(url), f"must start with one of {', '.join(_SCHEMES)}://")
     if shown_url(url).endswith("://..."):
         rule = "is no Redis URL; special characters in a password must be percent-encoded"
+        raise InvalidOrderError("redis_url", shown_url(url), rule)
+    if url.startswith(("redis://", "rediss://")) and not _DATABASE.fullmatch(urlsplit(url).path):
+        rule = "must name the database by its number, such as redis://host:6379/0"
         raise InvalidOrderError("redis_url", shown_url(url), rule)
     return url
 

@@ -2,14 +2,16 @@
 
 NeoCancelError
 ├── InvalidOrderError (also a ValueError)   bad input: nothing was sent; names field, value and rule
-├── LedgerUnavailableError                  Redis could not be reached or did not answer in time
-├── LedgerRefusedError                      Redis answered with an error: full, read-only, wrong password
+├── LedgerError                             Redis did not accept or answer; of a bulk, part may have been accepted
+│   ├── LedgerUnavailableError              Redis could not be reached or did not answer in time
+│   └── LedgerRefusedError                  Redis answered with an error: full, read-only, wrong password
 ├── UnknownOrderError (also a LookupError)  the ledger holds no such order or batch
 └── WaitTimeoutError (also a TimeoutError)  an order was not final in time; it goes on without the waiter
 """
 
 __all__ = [
     "InvalidOrderError",
+    "LedgerError",
     "LedgerRefusedError",
     "LedgerUnavailableError",
     "NeoCancelError",
@@ -35,7 +37,19 @@ class InvalidOrderError(NeoCancelError, ValueError):
         return type(self), (self.field, self.value, self.rule)
 
 
-class LedgerUnavailableError(NeoCancelError):
+class LedgerError(NeoCancelError):
+    """Redis could not be asked, or answered with an error.
+
+    Where a bulk was cut off, `batch` is its id and `accepted` the number of orders that are accepted for certain: more may
+    be. Repeat the whole bulk, nothing doubles. `batch` is None where no bulk was sent.
+    """
+
+    def __init__(self, message: str, *, batch: str | None = None, accepted: int = 0) -> None:
+        self.batch, self.accepted = batch, accepted
+        super().__init__(message)
+
+
+class LedgerUnavailableError(LedgerError):
     """Redis at `address` could not be reached or did not answer in time.
 
     A request that was under way may or may not have been accepted. Repeat it: an order that
@@ -43,7 +57,7 @@ class LedgerUnavailableError(NeoCancelError):
     """
 
 
-class LedgerRefusedError(NeoCancelError):
+class LedgerRefusedError(LedgerError):
     """Redis answered, with an error: memory full under `noeviction`, a read-only replica, no permission."""
 
 

@@ -9,6 +9,7 @@ __all__ = [
     "ORDER_PREFIX",
     "URGENT_PREFIX",
     "WATCH",
+    "WORKERS",
     "backlog_key",
     "batch_key",
     "named_key",
@@ -22,6 +23,7 @@ DEFAULT_TTL_SECONDS: Final = 7 * 86_400
 
 EVENTS: Final = "nc:events"
 WATCH: Final = "nc:watch"
+WORKERS: Final = "nc:workers"
 BACKLOGS: Final = "nc:backlogs"
 
 ORDER_PREFIX: Final = "nc:order:"

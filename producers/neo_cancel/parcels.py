@@ -1,5 +1,6 @@
 """How a bulk is divided: what one call of the enqueue script accepts. No I/O in here."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -37,8 +38,12 @@ class Parcel:
         return [*self.orders, *(order for some in self.waiting.values() for order in some)]
 
 
-def parcels(orders: Iterable[CancelOrder], size: int = CHUNK_SIZE) -> list[Parcel]:
+def parcels(
+    orders: Iterable[CancelOrder], size: int = CHUNK_SIZE, messages: Counter[tuple[str, str]] | None = None
+) -> list[Parcel]:
     """Divide orders, risk first. A message has at most `size` of them.
+
+    `messages` counts an account's messages by lane and account, over all pieces of a bulk; None for a whole one.
 
     What fits into one message goes into one. Of more, each account's first orders share messages with those of other accounts,
     so that every account can begin soon, and the rest waits in the backlogs, from which workers draw it at the accounts'
@@ -47,14 +52,20 @@ def parcels(orders: Iterable[CancelOrder], size: int = CHUNK_SIZE) -> list[Parce
     lanes: dict[str, dict[str, list[CancelOrder]]] = {str(Lane.RISK): {}, str(Lane.ROUTINE): {}}
     for order in orders:
         lanes[str(order.lane)].setdefault(order.ucc, []).append(order)
-    return [parcel for lane, accounts in lanes.items() for parcel in _of_lane(lane, accounts, size)]
+    messages = Counter() if messages is None else messages
+    made = [parcel for lane, accounts in lanes.items() for parcel in _of_lane(lane, accounts, size, messages)]
+    messages.update((parcel.lane, ucc) for parcel in made for ucc in {order.ucc for order in parcel.orders})
+    return made
 
 
-def _of_lane(lane: str, accounts: Mapping[str, Sequence[CancelOrder]], size: int) -> Iterator[Parcel]:
+def _of_lane(
+    lane: str, accounts: Mapping[str, Sequence[CancelOrder]], size: int, messages: Counter[tuple[str, str]]
+) -> Iterator[Parcel]:
     shallow = [orders for orders in accounts.values() if len(orders) <= _SHALLOW]
     first = size if sum(map(len, shallow)) <= size else min(_FIRST, size)
     yield from _shared(lane, shallow, size, first)
-    yield from _deep(lane, [orders for orders in accounts.values() if len(orders) > _SHALLOW], size)
+    deep = [orders for orders in accounts.values() if len(orders) > _SHALLOW]
+    yield from _deep(lane, deep, size, messages)
 
 
 def _shared(lane: str, accounts: Iterable[Sequence[CancelOrder]], size: int, first: int) -> Iterator[Parcel]:
@@ -75,10 +86,15 @@ def _shared(lane: str, accounts: Iterable[Sequence[CancelOrder]], size: int, fir
         yield Parcel(lane, together, waiting)
 
 
-def _deep(lane: str, accounts: Sequence[Sequence[CancelOrder]], size: int) -> Iterator[Parcel]:
+def _deep(
+    lane: str, accounts: Sequence[Sequence[CancelOrder]], size: int, messages: Counter[tuple[str, str]]
+) -> Iterator[Parcel]:
     """Fill messages with orders of one account, the accounts in turn; what is beyond them waits."""
+    ahead = [max(0, MESSAGES_AT_ONCE - messages[lane, orders[0].ucc]) * size for orders in accounts]
     for at in range(0, MESSAGES_AT_ONCE * size, size):
-        yield from (Parcel(lane, orders[at : at + size]) for orders in accounts if len(orders) > at)
-    for orders in accounts:
-        for at in range(MESSAGES_AT_ONCE * size, len(orders), _BACKLOG_AT_ONCE):
+        for orders, most in zip(accounts, ahead, strict=True):
+            if at < min(most, len(orders)):
+                yield Parcel(lane, orders[at : at + size])
+    for orders, most in zip(accounts, ahead, strict=True):
+        for at in range(most, len(orders), _BACKLOG_AT_ONCE):
             yield Parcel(lane, (), {orders[0].ucc: orders[at : at + _BACKLOG_AT_ONCE]})

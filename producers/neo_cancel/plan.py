@@ -9,7 +9,7 @@ from redis.exceptions import NoScriptError
 from neo_cancel.duplicates import distinct
 from neo_cancel.enqueue import enqueue_call
 from neo_cancel.errors import InvalidOrderError
-from neo_cancel.messages import new_id
+from neo_cancel.open_bulk import OpenBulk
 from neo_cancel.order import CancelOrder
 from neo_cancel.parcels import MAX_CHUNK_SIZE, Parcel, parcels
 from neo_cancel.scripts import Script, ScriptCall
@@ -65,13 +65,14 @@ class Plan:
         distinct([order])
         return [enqueue_call(Parcel(str(order.lane), [order]), batch=None, ttl_seconds=self.time_to_live_seconds)]
 
-    def many(self, orders: Iterable[CancelOrder]) -> BulkPlan:
-        """Plan a bulk. Raises InvalidOrderError for an empty one."""
+    def many(self, orders: Iterable[CancelOrder], bulk: OpenBulk | None = None) -> BulkPlan:
+        """Plan a bulk, or a piece of one; None makes one. Raises InvalidOrderError for an empty one."""
         kept, duplicates = distinct(orders)
-        batch = new_id()
+        bulk = OpenBulk() if bulk is None else bulk
+        batch = bulk.batch
         calls = [
             enqueue_call(parcel, batch=batch, ttl_seconds=self.time_to_live_seconds)
-            for parcel in parcels(kept, self.chunk_size)
+            for parcel in parcels(kept, self.chunk_size, bulk.messages)
         ]
         return BulkPlan(batch, [f"{order.ucc}:{order.order_number}" for order in kept], duplicates, calls)
 
@@ -91,6 +92,11 @@ class Rounds:
         self._lost: dict[Script, None] = {}
         self._reloads = 0
 
+    @property
+    def answered(self) -> int:
+        """For how many orders an answer has come; not for all where a round trip failed."""
+        return sum(len(reply) for reply in self.replies if reply is not None)
+
     def next_group(self) -> list[ScriptCall]:
         """Answer the calls of the next round trip; none when all calls are done."""
         self._group, self._left = self._left[:CALLS_AT_ONCE], self._left[CALLS_AT_ONCE:]
@@ -102,16 +108,19 @@ class Rounds:
         return list(lost)
 
     def take(self, replies: Sequence[Any]) -> None:
-        """Take in the replies to a round trip; raise the first error that loading the scripts again does not mend."""
+        """Take in all replies to a round trip; raise the first error that loading the scripts again does not mend."""
         again: list[int] = []
+        failure: Exception | None = None
         for at, reply in zip(self._group, replies, strict=True):
             if isinstance(reply, NoScriptError) and self._reloads < RELOADS_AT_MOST:
                 again.append(at)
                 self._lost[self._calls[at].script] = None
             elif isinstance(reply, Exception):
-                raise reply
+                failure = failure or reply
             else:
                 self.replies[at] = reply
+        if failure is not None:
+            raise failure
         self._reloads += bool(again)
         self._left = again + self._left
 

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from neo_cancel.duplicates import distinct
 from neo_cancel.errors import UnknownOrderError, WaitTimeoutError
-from neo_cancel.messages import new_id
+from neo_cancel.open_bulk import OpenBulk
 from neo_cancel.order import CancelOrder, Lane
 from neo_cancel.record import FINAL, OrderRecord, Status
 from neo_cancel.sync.handles import BulkHandle, OrderHandle
@@ -58,13 +58,20 @@ class RecordingProducer(CancelProducer):
 
     def enqueue_many(self, orders: Iterable[CancelOrder]) -> BulkHandle:
         """Record a bulk, with the counts the ledger would give. Raises InvalidOrderError for an empty one."""
+        bulk = OpenBulk()
+        names = self.enqueue_piece(orders, bulk)
+        return BulkHandle(self, bulk.batch, names, **bulk.counts)
+
+    def enqueue_piece(self, orders: Iterable[CancelOrder], bulk: OpenBulk) -> Sequence[str]:
+        """Record a piece of a bulk."""
         kept, duplicates = distinct(orders)
-        batch = new_id()
-        before = [self._accept(order, batch) for order in kept]
-        names = self._batches[batch] = [f"{order.ucc}:{order.order_number}" for order in kept]
+        before = [self._accept(order, bulk.batch) for order in kept]
+        names = [f"{order.ucc}:{order.order_number}" for order in kept]
+        self._batches.setdefault(bulk.batch, []).extend(names)
         dead = sum(record is not None and record.is_dead for record in before)
         working = sum(record is not None and not record.is_final for record in before)
-        return BulkHandle(self, batch, names, duplicates=duplicates, attached=working, answered=dead)
+        bulk.counts.update(duplicates=duplicates, attached=working, answered=dead)
+        return names
 
     def bulk(self, batch: str) -> BulkHandle:
         """Ask for a recorded bulk. Raises UnknownOrderError where there is none."""

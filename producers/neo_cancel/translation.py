@@ -1,5 +1,8 @@
 """Redis errors become our own in this one place."""
 
+import os
+import socket
+import ssl
 from collections.abc import Generator
 from contextlib import contextmanager
 
@@ -20,6 +23,17 @@ def translated(address: str) -> Generator[None]:
     except exceptions.TimeoutError as error:
         raise LedgerUnavailableError(f"Redis at {address} does not answer in time") from error
     except (exceptions.ConnectionError, OSError) as error:
-        raise LedgerUnavailableError(f"Redis at {address} cannot be reached: {type(error).__name__}") from error
+        raise LedgerUnavailableError(f"Redis at {address} cannot be reached: {_cause(error)}") from error
     except exceptions.RedisError as error:
         raise LedgerRefusedError(f"Redis at {address} refuses: {error}") from error
+
+
+def _cause(error: BaseException) -> str:
+    """Say what the system said, without what redis-py adds: its text may quote a URL."""
+    at: BaseException | None = error
+    while at is not None:
+        if isinstance(at, OSError) and at.errno is not None:
+            # asyncio writes addresses into its text, and a failed look-up of a name has numbers of its own.
+            return str(at.strerror) if isinstance(at, socket.gaierror | ssl.SSLError) else os.strerror(at.errno)
+        at = at.__cause__ or at.__context__
+    return type(error).__name__

@@ -14,13 +14,15 @@ __all__ = ["Pending", "bulk_timeout", "order_timeout"]
 
 _SWEEP_SECONDS: Final = 2.0
 _SWEPT_PER_SECOND: Final = 5000
+_STILL_SECONDS: Final = 10.0
 _WORKING_WORDS: Final = frozenset(status.encode() for status in WORKING)
 
 
 class Pending:
     """The orders whose final status a caller waits for, and what to read next.
 
-    `timeout_seconds` runs from now; None means no end. `clock` answers seconds that never go back.
+    `timeout_seconds` runs from now; None means no end. `clock` answers seconds that never go back. `is_away`: Redis did not
+    answer the last time.
 
     Events name the orders that became final. A sweep reads all orders that are left, every two seconds up to 10,000
     orders: an event that was trimmed from the stream or lost with a server delays the caller, and hangs nothing.
@@ -34,6 +36,8 @@ class Pending:
         self._clock = clock
         self._ends = None if timeout_seconds is None else clock() + timeout_seconds
         self._next_sweep = 0.0
+        self._still_at = clock() + _STILL_SECONDS
+        self.is_away = False
 
     @property
     def remaining_seconds(self) -> float:
@@ -54,6 +58,20 @@ class Pending:
     def pause_seconds(self) -> float:
         """How long to leave a server alone that did not answer: random, and never beyond the time left."""
         return min(random.uniform(0.05, 0.5), max(0.0, self.remaining_seconds))
+
+    def is_still(self) -> bool:
+        """Tell whether no order has become final for 10 s: once, until the next one does."""
+        if not self.names or self._clock() < self._still_at:
+            return False
+        self._still_at = float("inf")
+        return True
+
+    def stillness(self, workers: int) -> str:
+        """Say how long nothing has happened, and how many workers are alive."""
+        alive = "no worker is alive" if not workers else f"workers alive: {workers}"
+        return (
+            f"no order has become final for {_STILL_SECONDS:.0f} s, {len(self.names)} left; {alive}; the wait goes on"
+        )
 
     def to_read(self, reply: Any = None) -> list[str]:
         """Name the orders to read now, given the reply of a blocking read of the events."""
@@ -83,6 +101,7 @@ class Pending:
             if value is not None and value.partition(b" ")[0] in _WORKING_WORDS:
                 continue
             self.names.pop(name, None)
+            self._still_at = self._clock() + _STILL_SECONDS
             if value is not None:
                 final.append(OrderRecord.decode(value))
         return final

@@ -17,10 +17,10 @@ from config.log import configure_logging
 from config.settings import ConfigurationError, Settings, load_accounts
 from neo_cancel import CancelOrder, CancelProducer, NeoCancelError
 from neo_cancel.cli import main
-from neo_cancel.cli.bulk_file import read_orders
 from neo_cancel.cli.exits import ExitCode
 from neo_cancel.errors import InvalidOrderError
 from tests.accepting import accept_call
+from tests.bulk_files import read_orders
 from tests.fault.rig import names_of
 from worker.consuming.envelope import Message, read
 from worker.dispatch.intake import read_chunk

@@ -174,6 +174,44 @@ def test_a_bulk_of_a_hundred_thousand(neo_cancel, client):
     client.flushall()
 
 
+def test_a_file_of_three_hundred_thousand_needs_little_memory_and_shows_how_far_it_is(redis_url, client, tmp_path):
+    """70 MB, of which a piece is held at a time."""
+    reason = "x" * 200
+    with (tmp_path / "orders.csv").open("w") as file:
+        file.write("ucc,order_number,reason\n")
+        file.writelines(f"ACC{n % 100:02},2510150{n:08},{reason}\n" for n in range(300_000))
+    with start("bulk", str(tmp_path / "orders.csv"), url=redis_url) as process:
+        err = process.stderr.read().decode()
+        out = process.stdout.read().decode()
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    assert (0, True) == (process.returncode, out.endswith(": 300000 orders accepted\n"))
+    assert usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024) < 300_000_000
+    assert "of 300000 orders sent" in err
+    assert (900, 300_000) == (client.llen("routine"), client.llen(f"nc:batch:{out.split()[1].rstrip(':')}"))
+    client.flushall()
+
+
+MIXED = "ucc,order_number,lane\nAB123,251015000123451,routine\nAB123,251015000123452,risk\n"
+
+
+def test_a_bulk_that_is_cut_off_names_itself_and_may_be_sent_again(neo_cancel, client):
+    """Redis takes the risk order and refuses the other one."""
+    client.set("routine", "no list")
+    people = neo_cancel("bulk", "-", given=MIXED.encode())
+    assert (3, "", 1) == (people.code, people.out, people.err.count("\n"))
+    assert "was cut off: 1 of 2 orders are accepted for certain, more may be; repeat the whole bulk" in people.err
+    client.flushall()
+    client.set("routine", "no list")
+    (said,) = neo_cancel("bulk", "-", "--json", given=MIXED.encode()).complained
+    assert ("LedgerRefusedError", 1) == (said["error"], said["accepted"])
+    assert f"bulk {said['batch']} was cut off" in said["message"]
+    assert "AB123:251015000123452" in neo_cancel("status", said["batch"]).out
+    client.delete("routine")
+    assert 0 == neo_cancel("bulk", "-", given=MIXED.encode()).code
+    assert 1 == client.llen("risk")
+
+
 BAD_CALLS: list[tuple[list[str], str]] = [
     ([], "Missing command"),
     (["nonsense"], "nonsense"),
@@ -249,6 +287,32 @@ def test_the_address_is_found_where_the_embedded_server_writes_it(redis_url, tmp
     assert 1 == client.llen("routine")
 
 
+def test_a_watch_says_that_the_server_is_away_and_goes_on(own_server, settle):
+    url = f"redis://127.0.0.1:{own_server.port}/0"
+    batch = run("bulk", "-", "--json", url=url, given=GOOD.encode()).said[0]["batch"]
+    with start("watch", batch, url=url) as process:
+        settle(url)("AB123:251015000123451")
+        assert b"1 of 2 final\n" == process.stderr.readline()
+        own_server.stop()
+        away = process.stderr.readline()
+        own_server.start()
+        back = process.stderr.readline()
+        settle(url)("AB123:251015000123452")
+        out, err = process.communicate(timeout=30)
+    assert away.startswith(f"neo-cancel: Redis at {url} ".encode())
+    assert away.endswith(b"; the wait goes on\n")
+    assert f"neo-cancel: Redis at {url} answers again\n" == back.decode()
+    assert (0, b"2 of 2 final\n", True) == (process.returncode, err, b"COMPLETE" in out)
+
+
+def test_a_wait_without_a_worker_says_so_once(neo_cancel):
+    """No order moves for ten seconds."""
+    result = neo_cancel("order", "AB123", NUMBER, "--wait", "--timeout", "10.8", "--json")
+    notice, late = result.complained
+    said = "no order has become final for 10 s, 1 left; no worker is alive; the wait goes on"
+    assert (1, "Notice", said, "WaitTimeoutError") == (result.code, notice["error"], notice["message"], late["error"])
+
+
 def test_an_address_given_wins_over_the_environment(redis_url, unused_port):
     nowhere = f"redis://127.0.0.1:{unused_port}"
     assert 0 == run("order", "AB123", NUMBER, "--redis-url", redis_url, url=nowhere).code
@@ -292,6 +356,14 @@ def test_help_teaches_by_example(command):
     assert (0, "") == (result.code, result.err)
     assert f"neo-cancel {command}" in result.out.replace("\n  ", " ")
     assert "Example" in result.out
+
+
+def test_a_shell_completes_the_verbs():
+    asked = {"_NEO_CANCEL_COMPLETE": "complete_bash", "COMP_WORDS": "neo-cancel st", "COMP_CWORD": "1"}
+    done = subprocess.run(
+        [sys.executable, "-m", "neo_cancel.cli"], env={**os.environ, **asked}, capture_output=True, check=False
+    )
+    assert b"status" == done.stdout.strip()
 
 
 def test_help_tells_the_exit_codes():

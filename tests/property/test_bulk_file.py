@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neo_cancel import InvalidOrderError
-from neo_cancel.cli.bulk_file import read_orders
+from tests.bulk_files import read_orders
 
 words = [b"ucc", b"order_number", b"amo", b"AB123", b"251015000123456", b"true", b"null", b"1e999", b"NaN", b"\\ud800"]
 signs = [

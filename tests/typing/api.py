@@ -13,7 +13,9 @@ from neo_cancel import (
     CancelProducer,
     InvalidOrderError,
     Lane,
+    LedgerError,
     NeoCancelError,
+    OpenBulk,
     OrderHandle,
     OrderRecord,
     Status,
@@ -50,9 +52,19 @@ def careful(producer: CancelProducer, order: CancelOrder) -> bool | None:
     except InvalidOrderError as error:
         assert_type(error.field, str)
         assert_type(error.value, object)
+    except LedgerError as error:
+        assert_type((error.batch, error.accepted), tuple[str | None, int])
     except (WaitTimeoutError, NeoCancelError):
         return None
     return False
+
+
+def large(producer: CancelProducer, pieces: Iterator[list[CancelOrder]]) -> str:
+    """Send a bulk that is too large for memory."""
+    bulk = OpenBulk()
+    for piece in pieces:
+        producer.enqueue_piece(piece, bulk)
+    return bulk.batch
 
 
 def connecting() -> None:

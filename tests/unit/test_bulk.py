@@ -1,8 +1,10 @@
 """Counts that add up, and names in pieces."""
 
+import pickle
+
 import pytest
 
-from neo_cancel import BulkStatus, OrderRecord, Status
+from neo_cancel import BulkStatus, LedgerRefusedError, OpenBulk, OrderRecord, Status
 from neo_cancel.bulk import slices
 from neo_cancel.record import HARMLESS
 
@@ -29,3 +31,9 @@ def test_a_bulk_whose_records_are_gone_is_not_called_complete():
 
 def test_slices_cover_everything_once():
     assert [["a", "b"], ["c"]] == list(slices(["a", "b", "c"], 2))
+
+
+def test_an_error_of_a_bulk_survives_a_trip_between_processes():
+    error = pickle.loads(pickle.dumps(OpenBulk(5).cut_off(LedgerRefusedError("Redis is full"))))  # noqa: S301
+    assert (LedgerRefusedError, 36, 0) == (type(error), len(error.batch), error.accepted)
+    assert str(error).startswith("Redis is full; bulk ")

@@ -1,9 +1,16 @@
 """Bulk files from spreadsheets and programs: good rows are read, bad rows named, bad files refused."""
 
+import io
+import os
+import stat
+import threading
+from collections.abc import Iterator
+
 import pytest
 
 from neo_cancel import CancelOrder, InvalidOrderError
-from neo_cancel.cli.bulk_file import read_orders
+from neo_cancel.cli.bulk_file import PIECE_SIZE, BulkFile, opened
+from tests.bulk_files import read_orders
 
 HEADER = "ucc,order_number"
 ALL = "ucc,order_number,variety,amo,trading_symbol,lane,strategy,reason,deadline_seconds"
@@ -121,6 +128,10 @@ def test_rows_that_contradict_each_other_are_named():
         (b"order_number\n251015000123456\n", "is missing in the header"),
         (b"ucc,order_number,colour\n", "column='colour': is unknown"),
         (b"ucc;order_number\n", "is unknown"),
+        (b"ucc;order_number\n", "must be separated by commas, not semicolons"),
+        (b"ucc\torder_number\n", "must be separated by commas, not tabs"),
+        (b"ucc,order_number\n" + b"\xc3", "is not UTF-8 in line 2"),
+        (b'{"a": "' + b"x" * 1_000_000, "more than 1000000 characters in line 1"),
         (b"ucc,ucc,order_number\n", "twice"),
         (b'ucc,order_number\n"AB123,251015000123456\n', "cannot be read after line"),
         (b'ucc,order_number\nAB123,"251015000123456"x\n', "cannot be read after line"),
@@ -134,9 +145,61 @@ def test_a_file_that_cannot_be_read_is_refused_as_a_whole(data, rule):
     with pytest.raises(InvalidOrderError) as caught:
         read_orders(data)
     assert rule in str(caught.value)
+    assert ("file", "orders.csv") == (caught.value.field, caught.value.value)
 
 
 def test_a_hundred_thousand_rows():
     rows = "\n".join(f"AB123,2510150{number:08}" for number in range(100_000))
     found = read_orders(f"{HEADER}\n{rows}\n".encode())
     assert (100_000, 0) == (len(found.orders), len(found.bad))
+
+
+def test_a_file_with_old_line_ends_is_read_and_its_lines_are_counted():
+    found = read_orders(f"{HEADER}\r{ROW}\rAB123,1\r".encode())
+    assert ([ORDER], [3]) == (found.orders, [bad.line for bad in found.bad])
+
+
+@pytest.fixture
+def file(tmp_path) -> Iterator[BulkFile]:
+    """Open a file of two good rows, one order in each."""
+    (tmp_path / "orders.csv").write_text(f"{HEADER}\n{ROW}\nAB123,251015000123457\n")
+    with opened(str(tmp_path / "orders.csv")) as stream:
+        yield BulkFile("orders.csv", stream)
+
+
+def test_what_was_written_into_a_file_after_its_check_is_not_sent(file, tmp_path):
+    assert [None, None] == list(file.check())
+    (tmp_path / "orders.csv").write_text(f"{HEADER}\n{ROW}\nAB123,999999999999999\n")
+    assert [[ORDER]] == list(file.pieces())
+    assert (2, ["AB123:251015000123456"]) == (len(file), file.names)
+
+
+def test_a_row_that_contradicts_an_earlier_one_is_not_sent():
+    found = read_orders(f"{HEADER},variety,lane\n{ROW},regular,\n{ROW},cover,risk\n".encode())
+    assert ([ORDER], [3]) == (found.orders, [bad.line for bad in found.bad])
+
+
+def test_an_urgent_row_that_contradicts_is_not_sent_for_the_urgent_one_that_agrees():
+    rows = f"{ROW},regular,routine\n{ROW},cover,risk\n{ROW},regular,risk\n"
+    found = read_orders(f"{HEADER},variety,lane\n{rows}".encode())
+    assert [("regular", "risk")] == [(str(order.variety), str(order.lane)) for order in found.orders]
+
+
+def test_a_pipe_is_copied_into_a_file_that_its_owner_alone_can_read(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    writer = threading.Thread(target=(tmp_path / "pipe").write_text, args=(f"{HEADER}\n{ROW}\n",))
+    writer.start()
+    with opened(str(tmp_path / "pipe")) as stream:
+        writer.join()
+        file = BulkFile("pipe", stream)
+        assert ([None], [[ORDER]]) == (list(file.check()), list(file.pieces()))
+        state = os.fstat(stream.fileno())
+    assert (0o600, 0) == (stat.S_IMODE(state.st_mode), state.st_nlink)
+
+
+def test_large_files_come_in_pieces_of_which_each_order_is_in_one():
+    rows = "".join(f"AB123,2510150{number:08}\n" for number in range(2 * PIECE_SIZE + 1))
+    file = BulkFile("orders.csv", io.BytesIO(f"{HEADER}\n{rows}".encode()))
+    assert {None} == set(file.check())
+    assert [PIECE_SIZE, PIECE_SIZE, 1] == [len(piece) for piece in file.pieces()]
+    assert 2 * PIECE_SIZE + 1 == len(set(file.names))

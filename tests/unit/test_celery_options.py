@@ -22,6 +22,11 @@ def options(url):
     [
         ("redis://127.0.0.1:6379/0", "redis://127.0.0.1:6379/0"),
         ("unix:///tmp/redis.sock", "redis+socket:///tmp/redis.sock"),
+        ("unix:///tmp/redis.sock?db=3", "redis+socket:///tmp/redis.sock?virtual_host=3"),
+        ("unix://u:p%40@/tmp/redis.sock?db=3", "redis+socket://u:p%40@/tmp/redis.sock?virtual_host=3"),
+        ("unix:///tmp/redis.sock?username=u&password=p%40", "redis+socket://u:p%40@/tmp/redis.sock"),
+        ("redis://:p%40@host:6379?db=3", "redis://:p%40@host:6379/3"),
+        ("redis://host/1?db=3", "redis://host/3"),
         ("rediss://host:6379/0", "rediss://host:6379/0?ssl_cert_reqs=required"),
         ("rediss://host/0?x=1", "rediss://host/0?x=1&ssl_cert_reqs=required"),
         ("rediss://host/0?ssl_cert_reqs=none", "rediss://host/0?ssl_cert_reqs=none"),

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import sys
 
 import pytest
@@ -18,6 +19,7 @@ from neo_cancel.cli import main
 from neo_cancel.cli.display import show_progress
 from neo_cancel.cli.exits import ExitCode, complain, exit_code_of
 from neo_cancel.cli.options import DEFAULT_REDIS_URL, address
+from neo_cancel.cli.progress import Step, followed
 from neo_cancel.testing import RecordingProducer
 
 NUMBER = "251015000123456"
@@ -67,26 +69,37 @@ def test_programs_read_what_was_wrong(ended):
 def test_a_server_that_is_not_there_is_three(ended, tmp_path):
     code, _, err = ended("status", "b", environment=f"unix://{tmp_path}/no.sock")
     assert (ExitCode.INFRASTRUCTURE, 1) == (code, err.count("\n"))
+    assert err.endswith("No such file or directory; the address is from the variable NEO_CANCEL_REDIS_URL\n")
+
+
+class Breaking(io.StringIO):
+    """Standard input that raises as soon as it is read."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__()
+        self._error = error
+
+    @property
+    def buffer(self) -> io.BytesIO:
+        raise self._error
 
 
 def test_an_unforeseen_error_is_one_line_and_three(ended, monkeypatch):
-    """A process may have no standard input at all; its user sees no traceback."""
-    monkeypatch.setattr(sys, "stdin", None)
+    """The user sees no traceback."""
+    monkeypatch.setattr(sys, "stdin", Breaking(AttributeError("buffer")))
     code, out, err = ended("bulk", "-")
     assert (ExitCode.INFRASTRUCTURE, "", 1) == (code, out, err.count("\n"))
     assert err.startswith("neo-cancel: unexpected AttributeError: ")
 
 
-class Interrupted(io.StringIO):
-    """Standard input of a person who presses Ctrl-C."""
-
-    @property
-    def buffer(self) -> io.BytesIO:
-        raise KeyboardInterrupt
+def test_a_process_without_standard_input_is_told_so(ended, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", None)
+    told = "neo-cancel: file='-': cannot be read: standard input is closed\n"
+    assert (ExitCode.USAGE, "", told) == ended("bulk", "-")
 
 
 def test_ctrl_c_is_one_line_and_130(ended, monkeypatch):
-    monkeypatch.setattr(sys, "stdin", Interrupted())
+    monkeypatch.setattr(sys, "stdin", Breaking(KeyboardInterrupt()))
     assert (130, "", "neo-cancel: interrupted; what was accepted goes on\n") == ended("bulk", "-")
 
 
@@ -120,13 +133,35 @@ def test_a_complaint_for_programs_holds_field_value_and_rule_without_a_password(
 def test_the_address_is_as_given_or_of_the_environment_or_of_the_file_or_the_default(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("NEO_CANCEL_REDIS_URL", raising=False)
-    assert DEFAULT_REDIS_URL == address(None)
+    assert DEFAULT_REDIS_URL == address(None).url
+    assert "the default: no --redis-url" in address(None).source
+    file = tmp_path / "var" / "redis-url"
+    file.parent.mkdir()
+    file.write_text("redis://file\n")
+    assert ("redis://file", f"the file {file}") == address(None)
+    monkeypatch.setenv("NEO_CANCEL_REDIS_URL", "redis://environment")
+    assert ("redis://environment", "the variable NEO_CANCEL_REDIS_URL") == address(None)
+    assert ("redis://given", "--redis-url") == address("redis://given")
+
+
+def test_the_address_file_of_a_folder_holds_in_the_folders_below(monkeypatch, tmp_path):
     (tmp_path / "var").mkdir()
     (tmp_path / "var" / "redis-url").write_text("redis://file\n")
-    assert "redis://file" == address(None)
-    monkeypatch.setenv("NEO_CANCEL_REDIS_URL", "redis://environment")
-    assert "redis://environment" == address(None)
-    assert "redis://given" == address("redis://given")
+    (tmp_path / "desk" / "today").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "desk" / "today")
+    monkeypatch.delenv("NEO_CANCEL_REDIS_URL", raising=False)
+    assert ("redis://file", f"the file {tmp_path / 'var' / 'redis-url'}") == address(None)
+
+
+def test_the_address_file_of_another_user_in_a_folder_above_is_not_followed(monkeypatch, tmp_path):
+    """Anybody may write into a folder such as /tmp."""
+    (tmp_path / "var").mkdir()
+    (tmp_path / "var" / "redis-url").write_text("redis://file\n")
+    (tmp_path / "desk").mkdir()
+    monkeypatch.chdir(tmp_path / "desk")
+    monkeypatch.delenv("NEO_CANCEL_REDIS_URL", raising=False)
+    monkeypatch.setattr(os, "getuid", lambda: -2)
+    assert DEFAULT_REDIS_URL == address(None).url
 
 
 class Cut(io.StringIO):
@@ -150,6 +185,13 @@ def test_a_reader_that_went_away_is_met_with_silence_and_one(monkeypatch, tmp_pa
         with pytest.raises(SystemExit) as caught:
             main()
     assert ExitCode.SOME_MAY_WORK == caught.value.code
+
+
+def test_a_step_that_takes_long_says_how_far_it_is_once_a_second(capsys):
+    now = iter([0.0, 0.5, 1.5, 1.5, 2.0, 3.0, 3.0])
+    step = Step(word="orders sent", measured=lambda: (7, 9), clock=lambda: next(now))
+    assert list("abcd") == list(followed("abcd", step, as_json=False))
+    assert "7 of 9 orders sent\n" * 2 == capsys.readouterr().err
 
 
 class Terminal(io.StringIO):

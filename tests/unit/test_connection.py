@@ -46,6 +46,17 @@ def test_a_good_url_is_shown_without_its_password(url, shown):
     assert shown == shown_url(url)
 
 
+@pytest.mark.parametrize("url", ["redis://host/abc", "rediss://host/0x1", "redis://host/1/2", "redis://host//1"])
+def test_a_database_that_is_no_number_is_refused_and_not_taken_for_the_first(url):
+    with pytest.raises(InvalidOrderError, match="must name the database by its number"):
+        CancelProducer(url)
+
+
+@pytest.mark.parametrize(("url", "database"), [("redis://host", 0), ("redis://host/", 0), ("redis://host/7?db=8", 8)])
+def test_the_database_is_the_first_one_or_the_one_named(url, database):
+    assert database == connect(url).connection_pool.connection_kwargs.get("db", 0)
+
+
 @pytest.mark.parametrize("url", [None, 6379, b"redis://host"])
 def test_what_is_no_text_is_no_url(url):
     with pytest.raises(InvalidOrderError, match="must be a string"):

@@ -42,6 +42,15 @@ async def test_a_wait_that_has_begun_outlives_a_server_that_is_away():
     assert "back" == await AsyncLedger(None, "nowhere").retry_until_available(waiting, Away(3).awaited)
 
 
+def test_a_wait_says_once_that_the_server_is_away_and_once_that_it_is_back(caplog):
+    waiting, ledger = Hasty([NAME], None), Ledger(None, "nowhere")
+    ledger.retry_until_available(waiting, Away(3))
+    ledger.retry_until_available(waiting, Away(0))
+    assert ["away; the wait goes on", "Redis at nowhere answers again"] == caplog.messages
+    ledger.retry_until_available(waiting, Away(1))
+    assert 4 == len(caplog.messages)
+
+
 async def test_a_wait_gives_up_when_its_time_is_up():
     over = Hasty([NAME], 0)
     with pytest.raises(LedgerUnavailableError):

@@ -1,5 +1,7 @@
 """How a bulk is divided into messages and backlogs."""
 
+from collections import Counter
+
 from neo_cancel import CancelOrder
 from neo_cancel.parcels import parcels
 
@@ -64,3 +66,10 @@ def test_no_order_is_lost_or_doubled_however_small_a_message_is():
         assert sorted(order.key for order in bulk) == sorted(order.key for one in made for order in one.everyone)
         assert size >= max(len(one.orders) for one in made)
         assert 500 >= max(len(one.everyone) for one in made)
+
+
+def test_the_messages_of_an_account_are_counted_over_all_pieces_of_a_bulk():
+    messages = Counter()
+    made = [parcels(orders("AAA", 300, first=at), 50, messages) for at in (0, 300, 600)]
+    assert [6, 2, 0] == [sum(bool(one.orders) for one in piece) for piece in made]
+    assert [300] * 3 == [sum(len(one.everyone) for one in piece) for piece in made]

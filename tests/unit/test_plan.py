@@ -51,6 +51,14 @@ def test_any_other_refusal_is_raised_at_once():
         rounds.take([ResponseError("OOM")])
 
 
+def test_what_was_accepted_beside_a_refusal_is_known():
+    rounds = Rounds(Plan(60, 1).many([order(n) for n in range(3)]).calls)
+    rounds.next_group()
+    with pytest.raises(ResponseError, match="OOM"):
+        rounds.take([[0], ResponseError("OOM"), [1]])
+    assert 2 == rounds.answered
+
+
 @pytest.mark.parametrize(("ttl", "chunk"), [(0, 50), (-1, 50), (60, 0), (60, 501), (60, True), (1.5, 50), ("60", 50)])
 def test_a_producer_refuses_numbers_that_cannot_work(ttl, chunk):
     with pytest.raises(InvalidOrderError):

@@ -15,13 +15,15 @@ from neo_cancel import (
     CancelProducer,
     LedgerRefusedError,
     LedgerUnavailableError,
+    OpenBulk,
     Status,
     UnknownOrderError,
     WaitTimeoutError,
 )
 from neo_cancel.aio.ledger import AsyncLedger
-from neo_cancel.keys import EVENTS, batch_key, named_key
+from neo_cancel.keys import EVENTS, WORKERS, batch_key, named_key
 from neo_cancel.sync.ledger import Ledger
+from neo_cancel.waiting import Pending
 from tests.unit.blocking import Blocking
 
 URL = "redis://user:s3same@stand-in.invalid"
@@ -144,6 +146,21 @@ def test_a_wait_for_a_bulk_ends_when_records_are_past_their_time_to_live(produce
     assert (1, False) == (status.missing, status.is_complete)
 
 
+class Still(Pending):
+    """A waiter for whom nothing has moved for long."""
+
+    def is_still(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("lease_ms", "text"), [(-1000, "no worker is alive"), (60_000, "workers alive: 1")])
+def test_a_wait_in_which_nothing_moves_counts_the_leases_that_hold(producer, client, caplog, lease_ms, text):
+    """A lease that ran out is a dead worker's; one that signed off has 0."""
+    client.zadd(WORKERS, {"w1": time.time() * 1000 + lease_ms, "w2": 0})
+    producer._ledger.warn_if_still(Still([NAME], None))
+    assert [True] == [text in message for message in caplog.messages]
+
+
 def test_events_of_every_order_from_the_beginning(producer, end):
     for number in (1, 2):
         end(f"AB123:25101500012345{number}", "filled")
@@ -193,7 +210,48 @@ def test_what_the_server_refuses_is_an_error(producer, client):
         producer.enqueue(order())
 
 
+def test_a_bulk_that_is_cut_off_names_itself_and_what_was_accepted(producer, client):
+    """The risk order comes first and is taken; Redis refuses the other lane."""
+    client.set("routine", "not a list")
+    orders = [order(1), order(2, lane="risk")]
+    with pytest.raises(LedgerRefusedError, match="refuses") as caught:
+        producer.enqueue_many(orders)
+    error = caught.value
+    assert 1 == error.accepted
+    assert (order(2).order_number,) == tuple(name[6:] for name in producer.bulk(error.batch).names)
+    assert f"bulk {error.batch} was cut off: 1 of 2 orders are accepted for certain" in str(error)
+    assert "repeat the whole bulk, nothing doubles" in str(error)
+    client.delete("routine")
+    assert 1 <= producer.enqueue_many(orders).attached
+    assert 1 == client.llen("risk")
+
+
+def test_a_bulk_that_reaches_no_server_names_itself_too(producer, server):
+    server.connected = False
+    with pytest.raises(LedgerUnavailableError, match="0 of 1 orders are accepted") as caught:
+        producer.enqueue_many([order()])
+    assert (36, 0) == (len(caught.value.batch), caught.value.accepted)
+
+
+def test_the_pieces_of_a_bulk_have_one_id(producer, client):
+    bulk = OpenBulk()
+    names = [*producer.enqueue_piece([order(1), order(2)], bulk), *producer.enqueue_piece([order(2), order(3)], bulk)]
+    assert (3, 4, 1) == (len(set(names)), bulk.accepted, bulk.counts["attached"])
+    assert tuple(dict.fromkeys(names)) == producer.bulk(bulk.batch).names
+
+
+def test_the_messages_of_an_account_are_counted_over_all_pieces(producer, client):
+    """Beyond eight, the orders wait in the account's backlog."""
+    bulk = OpenBulk()
+    for piece in range(5):
+        orders = [CancelOrder(ucc="AB123", order_number=f"25101500{piece}{n:06}") for n in range(100)]
+        producer.enqueue_piece(orders, bulk)
+    assert (9, 100) == (client.llen("routine"), client.llen("nc:backlog:routine:AB123"))
+
+
 def test_handles_name_their_orders(producer):
     bulk = producer.enqueue_many([order(1), order(2)])
     assert f"OrderHandle({NAME})" == repr(producer.enqueue(order())).removeprefix("Async")
     assert f"BulkHandle({bulk.batch}, 2 orders)" == repr(bulk).removeprefix("Async")
+    one = producer.enqueue_many([order(3)])
+    assert f"BulkHandle({one.batch}, 1 order)" == repr(one).removeprefix("Async")

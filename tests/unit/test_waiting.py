@@ -86,6 +86,24 @@ def test_sweeps_of_many_orders_are_rarer():
     assert 100_000 == len(pending.to_read())
 
 
+def test_a_wait_in_which_nothing_moves_says_so_once_until_something_does():
+    now = [100.0]
+    pending = Pending(["A:1", "A:2"], None, clock=lambda: now[0])
+    now[0] += 9.9
+    assert not pending.is_still()
+    now[0] += 0.2
+    assert [True, False] == [pending.is_still(), pending.is_still()]
+    pending.settle(["A:1"], [encoded("cancelled")])
+    assert not pending.is_still()
+    now[0] += 10.1
+    assert pending.is_still()
+
+
+@pytest.mark.parametrize(("workers", "text"), [(0, "1 left; no worker is alive"), (2, "1 left; workers alive: 2")])
+def test_a_wait_in_which_nothing_moves_says_whether_a_worker_is_alive(workers, text):
+    assert f"no order has become final for 10 s, {text}; the wait goes on" == Pending(["A:1"], None).stillness(workers)
+
+
 def test_the_errors_of_a_wait_say_what_is_not_final():
     record = OrderRecord(ucc="AB123", order_number="251015000123456", status=Status.QUEUED, enqueued_at=0.0)
     assert "order AB123:251015000123456 is still queued after 2 s" == str(order_timeout(record, 2))

@@ -2,7 +2,7 @@
 
 from collections.abc import MutableMapping
 from typing import Any, Final
-from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
+from urllib.parse import SplitResult, parse_qs, quote, urlencode, urlsplit, urlunsplit
 
 from kombu import Exchange, Queue
 
@@ -97,19 +97,31 @@ def _named(transport: type) -> str:
 
 
 def _for_celery(url: str) -> tuple[str, str | None]:
-    """Write a URL the way kombu wants it: sentinels one by one with the master's name apart, certificates checked."""
+    """Write a URL the way kombu wants it: sentinels one by one with the master's name apart, certificates checked.
+
+    The database goes where kombu reads it: a producer and the worker must use the same one.
+    """
     parts = urlsplit(url)
-    if parts.scheme == "rediss" and "ssl_cert_reqs" not in parse_qs(parts.query):
-        # A bare rediss:// checks no certificate in kombu.
-        query = "&".join(filter(None, [parts.query, urlencode({"ssl_cert_reqs": "required"})]))
-        return urlunsplit(parts._replace(query=query)), None
+    query = parse_qs(parts.query)
+    database = query.pop("db", [None])[0]
     if parts.scheme == "unix":
-        return f"redis+socket://{parts.path}", None
+        return _for_socket(parts, query, database), None
     if parts.scheme != "sentinel":
-        return url, None
+        if parts.scheme == "rediss":
+            # A bare rediss:// checks no certificate in kombu.
+            query.setdefault("ssl_cert_reqs", ["required"])
+        path = parts.path if database is None else f"/{database}"
+        return urlunsplit(parts._replace(path=path, query=urlencode(query, doseq=True))), None
     credentials, at, hosts = parts.netloc.rpartition("@")
-    database = parse_qs(parts.query).get("db", ["0"])[0]
     return (
-        ";".join(f"sentinel://{credentials}{at}{node}/{database}" for node in hosts.split(",")),
+        ";".join(f"sentinel://{credentials}{at}{node}/{database or 0}" for node in hosts.split(",")),
         parts.path.strip("/") or "mymaster",
     )
+
+
+def _for_socket(parts: SplitResult, query: dict[str, list[str]], database: str | None) -> str:
+    """Write the URL of a Unix socket; kombu takes no login from its query."""
+    username, password = (query.pop(name, [""])[0] for name in ("username", "password"))
+    login = f"{quote(username, safe='')}:{quote(password, safe='')}@" if username or password else parts.netloc
+    written = f"redis+socket://{login}{parts.path}"
+    return written if database is None else f"{written}?virtual_host={database}"

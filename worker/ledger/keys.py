@@ -36,6 +36,7 @@ from neo_cancel.keys import (
     ORDER_PREFIX,
     URGENT_PREFIX,
     WATCH,
+    WORKERS,
     backlog_key,
     named_key,
     order_key,
@@ -77,7 +78,6 @@ __all__ = [
 EVENTS_KEPT: Final = 20_000
 DEAD_LETTERS_KEPT: Final = 10_000
 
-WORKERS: Final = "nc:workers"
 DEAD_LETTERS: Final = "nc:dead_letters"
 COUNTERS: Final = "nc:counters"
 HELD_PREFIX: Final = "nc:held:"

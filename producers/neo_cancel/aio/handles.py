@@ -75,7 +75,7 @@ class AsyncBulkHandle:
         self.duplicates, self.attached, self.answered = duplicates, attached, answered
 
     def __repr__(self) -> str:
-        return f"AsyncBulkHandle({self.batch}, {len(self.names)} orders)"
+        return f"AsyncBulkHandle({self.batch}, {len(self.names)} {'order' if len(self.names) == 1 else 'orders'})"
 
     def __len__(self) -> int:
         return len(self.names)

@@ -1,20 +1,21 @@
 """The ledger as a producer asks it: each question is a call to Redis, awaited."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from neo_cancel.bulk import keys_of
 from neo_cancel.enqueue import enqueue_script
 from neo_cancel.errors import LedgerUnavailableError
-from neo_cancel.keys import EVENTS, batch_key, order_key
+from neo_cancel.keys import EVENTS, WORKERS, batch_key, order_key
 from neo_cancel.plan import Rounds
-from neo_cancel.scripts import ScriptCall
 from neo_cancel.translation import translated
 from neo_cancel.waiting import Pending
 
 __all__ = ["AsyncLedger"]
 
+_LOG: Final = logging.getLogger("neo_cancel")
 _Read = TypeVar("_Read")
 
 
@@ -34,9 +35,8 @@ class AsyncLedger:
         with translated(self.address):
             await self._redis.script_load(enqueue_script().text)
 
-    async def run(self, calls: Sequence[ScriptCall]) -> list[Any]:
-        """Run scripts and answer their replies, in the order of the calls."""
-        rounds = Rounds(calls)
+    async def run(self, rounds: Rounds) -> None:
+        """Run scripts until each has its reply; `rounds` keeps those that came, whatever is raised."""
         with translated(self.address):
             while group := rounds.next_group():
                 for script in rounds.to_load():
@@ -45,7 +45,6 @@ class AsyncLedger:
                     for call in group:
                         pipeline.execute_command(*call.command)
                     rounds.take(await pipeline.execute(raise_on_error=False))
-        return rounds.replies
 
     async def members(self, batch: str) -> list[str]:
         """Name the orders of a bulk, each once; nothing for a bulk that the ledger does not know."""
@@ -78,11 +77,30 @@ class AsyncLedger:
             return await self._redis.xread({EVENTS: pending.cursor}, count=500, block=pending.block_milliseconds)
 
     async def retry_until_available(self, pending: Pending, read: Callable[[], Awaitable[_Read]]) -> _Read:
-        """Read, and try again while Redis is away and the waiter has time left."""
+        """Read, and try again while Redis is away and the waiter has time left. The log says so once, and when it is back."""
         while True:
             try:
-                return await read()
-            except LedgerUnavailableError:
+                value = await read()
+            except LedgerUnavailableError as error:
                 if pending.remaining_seconds <= 0:
                     raise
+                if not pending.is_away:
+                    _LOG.warning("%s; the wait goes on", error)
+                pending.is_away = True
                 await asyncio.sleep(pending.pause_seconds)
+                continue
+            if pending.is_away:
+                _LOG.warning("Redis at %s answers again", self.address)
+            pending.is_away = False
+            return value
+
+    async def warn_if_still(self, pending: Pending) -> None:
+        """Say in the log when nothing has happened for long, and whether a worker is alive."""
+        if pending.is_still():
+            _LOG.warning(pending.stillness(await self.retry_until_available(pending, self._live_workers)))
+
+    async def _live_workers(self) -> int:
+        with translated(self.address):
+            seconds, microseconds = await self._redis.time()
+            count: int = await self._redis.zcount(WORKERS, seconds * 1000 + microseconds // 1000, "+inf")
+        return count

@@ -9,11 +9,12 @@ from neo_cancel.aio.handles import AsyncBulkHandle, AsyncOrderHandle
 from neo_cancel.aio.ledger import AsyncLedger
 from neo_cancel.bulk import decoded, final_records, slices
 from neo_cancel.connection import connect_async, shown_url
-from neo_cancel.errors import UnknownOrderError
+from neo_cancel.errors import LedgerError, UnknownOrderError
 from neo_cancel.keys import DEFAULT_TTL_SECONDS
+from neo_cancel.open_bulk import OpenBulk
 from neo_cancel.order import CancelOrder
 from neo_cancel.parcels import CHUNK_SIZE
-from neo_cancel.plan import Plan
+from neo_cancel.plan import Plan, Rounds
 from neo_cancel.record import OrderRecord
 from neo_cancel.waiting import Pending
 
@@ -29,6 +30,7 @@ class AsyncCancelProducer:
 
     Every call raises LedgerUnavailableError within 3 s where Redis is not there; a wait that has begun outlives a
     restart. Cancelling a waiting task ends the wait, not the order's cancel.
+    The logger `neo_cancel` warns, once, when Redis is away during a wait or no order has become final for 10 s.
     """
 
     def __init__(
@@ -65,18 +67,37 @@ class AsyncCancelProducer:
         on the same trading day it is answered from the ledger. Raises LedgerUnavailableError or LedgerRefusedError;
         then repeat it, nothing doubles.
         """
-        await self._ledger.run(self._plan.one(order))
+        await self._ledger.run(Rounds(self._plan.one(order)))
         return AsyncOrderHandle(self, order.ucc, order.order_number)
 
     async def enqueue_many(self, orders: Iterable[CancelOrder]) -> AsyncBulkHandle:
         """Accept a bulk: risk orders first, many in a message.
 
         An order named twice is collapsed and counted in `duplicates`. Raises InvalidOrderError for an empty bulk before
-        anything is written; LedgerUnavailableError or LedgerRefusedError when part of it may have been accepted:
-        repeat the whole bulk, nothing doubles.
+        anything is written; LedgerUnavailableError or LedgerRefusedError when part of it may have been accepted. The
+        error carries the id of the bulk (`batch`) and what is accepted for certain; repeat the whole bulk, nothing doubles.
         """
-        bulk = self._plan.many(orders)
-        return AsyncBulkHandle(self, bulk.batch, bulk.names, **bulk.counts(await self._ledger.run(bulk.calls)))
+        bulk = OpenBulk()
+        names = await self.enqueue_piece(orders, bulk)
+        return AsyncBulkHandle(self, bulk.batch, names, **bulk.counts)
+
+    async def enqueue_piece(self, orders: Iterable[CancelOrder], bulk: OpenBulk) -> Sequence[str]:
+        """Accept a piece of a bulk that is too large for memory; answer the names of its orders, UCC:ORDER_NUMBER.
+
+        All pieces have the id of `bulk`. Urgent orders go first within a piece: send their pieces first. An order that
+        comes in two pieces attaches to itself. Raises what `enqueue_many` raises; then repeat all pieces.
+        """
+        plan = self._plan.many(orders, bulk)
+        bulk.offered += len(plan.names)
+        rounds = Rounds(plan.calls)
+        try:
+            await self._ledger.run(rounds)
+        except LedgerError as error:
+            bulk.accepted += rounds.answered
+            raise bulk.cut_off(error) from error.__cause__
+        bulk.accepted += rounds.answered
+        bulk.counts.update(plan.counts(rounds.replies))
+        return plan.names
 
     def order(self, ucc: str, order_number: str) -> AsyncOrderHandle:
         """Ask for an order by its names, for example from another process than the one that enqueued it."""
@@ -129,4 +150,5 @@ class AsyncCancelProducer:
                     yield record
             if pending.is_over:
                 return
+            await ledger.warn_if_still(pending)
             reply = await ledger.retry_until_available(pending, partial(ledger.next_events, pending))

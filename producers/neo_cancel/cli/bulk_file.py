@@ -1,152 +1,134 @@
-"""Bulk files: CSV with a header, or JSON lines; the content says which. No I/O in here."""
+"""A bulk file on its way: checked to its last row, then read again to be sent. A row is held while it is read, no longer."""
 
-import csv
-import io
-import json
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
-from typing import Any, Final
+import os
+import shutil
+import stat
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO, Final
 
+from neo_cancel.cli.rows import BadRow, read_rows
 from neo_cancel.duplicates import contradiction
 from neo_cancel.errors import InvalidOrderError
-from neo_cancel.order import CancelOrder
+from neo_cancel.order import CancelOrder, Lane
 
-__all__ = ["BadRow", "BulkFile", "read_orders"]
+__all__ = ["PIECE_SIZE", "BulkFile", "opened"]
 
-COLUMNS: Final = tuple(field.name for field in fields(CancelOrder))
-_AMO: Final = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
-_ROUNDED: Final = re.compile(r"[0-9]+([.,][0-9]+)?[eE]\+?[0-9]+")
-_NUMBER: Final = re.compile(r"[+-]?[0-9]*\.?[0-9]+", re.ASCII)
-_Row = tuple[int, Mapping[str, Any] | InvalidOrderError]
+PIECE_SIZE: Final = 20_000
+"""Orders that are held and sent at a time. Larger pieces fill the messages of many accounts better and need more memory."""
 
 
-@dataclass(frozen=True, slots=True)
-class BadRow:
-    """A row that holds no good order: its line, and its error."""
+def opened(name: str) -> BinaryIO:
+    """Open a file that can be read twice; `-` is standard input.
 
-    line: int
-    error: InvalidOrderError
-
-    def __str__(self) -> str:
-        return f"line {self.line}: {self.error}"
-
-
-@dataclass(frozen=True, slots=True)
-class BulkFile:
-    """What a file holds: good orders, and bad rows."""
-
-    orders: Sequence[CancelOrder]
-    bad: Sequence[BadRow]
-
-
-def read_orders(data: bytes, *, lane: str | None = None) -> BulkFile:
-    """Read a bulk file; `lane` overrides the lanes of the rows.
-
-    Raises InvalidOrderError where the file as a whole cannot be read; a bad row is kept apart, with its line number.
+    Standard input and pipes are copied first, into a file without a name that the process's user alone can read. Raises
+    InvalidOrderError, which names the file.
     """
-    text = _text(data)
-    start = text.lstrip()[:1]
-    if not start:
-        raise InvalidOrderError("file", "", "is empty")
-    if start == "[":
-        raise InvalidOrderError("file", "[", "holds a JSON array; write one JSON object a line")
-    orders: list[CancelOrder] = []
-    bad: list[BadRow] = []
-    first: dict[tuple[str, str], CancelOrder] = {}
-    for line, row in _json_rows(text) if start == "{" else _csv_rows(text):
-        try:
-            order = _order(row, lane)
-            if error := contradiction(first.setdefault(order.key, order), order):
-                raise error
-            orders.append(order)
-        except InvalidOrderError as error:
-            bad.append(BadRow(line, error))
-    if not orders and not bad:
-        raise InvalidOrderError("file", text.strip()[:80], "holds a header and no orders")
-    return BulkFile(orders, bad)
-
-
-def _text(data: bytes) -> str:
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise InvalidOrderError("file", "UTF-16", "must be UTF-8 text: save it as CSV UTF-8")
-    if b"\0" in data:
-        raise InvalidOrderError("file", data[:16], "is binary, not text")
     try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise InvalidOrderError("file", data[error.start : error.start + 8], f"is not UTF-8 in line {line}") from None
+        if name != "-":
+            stream = Path(name).open("rb")  # noqa: SIM115 - the caller closes it
+            if stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+                return stream
+            with stream:
+                return _copied(stream)
+        if sys.stdin is None:
+            raise InvalidOrderError("file", name, "cannot be read: standard input is closed")
+        return _copied(sys.stdin.buffer)
+    except (OSError, ValueError) as error:
+        if isinstance(error, InvalidOrderError):
+            raise
+        rule = f"cannot be read: {getattr(error, 'strerror', None) or error}"
+        raise InvalidOrderError("file", name, rule) from None
 
 
-def _json_rows(text: str) -> Iterator[_Row]:
-    for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError):
-            yield number, InvalidOrderError("line", line, "is not a JSON object")
-            continue
-        if not isinstance(row, dict):
-            yield number, InvalidOrderError("line", line, "is not a JSON object")
-            continue
-        yield number, row
+def _copied(stream: BinaryIO) -> BinaryIO:
+    copy = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
+    shutil.copyfileobj(stream, copy, 1 << 20)
+    return copy
 
 
-def _csv_rows(text: str) -> Iterator[_Row]:
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    header: list[str] = []
-    ended = 0
-    try:
-        for cells in reader:
-            # A quoted cell may span lines; the row is named by its first.
-            line, ended = ended + 1, reader.line_num
-            if not any(cell.strip() for cell in cells):
+class BulkFile:
+    """The orders of a file. `check` reads it first, then `pieces` once more; between them it holds the orders' names only.
+
+    `rows` and `bad` count the rows that are good and not. `lane` overrides the lanes of the rows.
+    """
+
+    def __init__(self, name: str, stream: BinaryIO, *, lane: str | None = None) -> None:
+        self.name = name
+        self.rows = self.bad = 0
+        self._stream, self._lane = stream, lane
+        # Of each order, one that is like it stands for it: its variety, symbol and lane without its texts. None: it is sent.
+        self._wanted: dict[str, CancelOrder | None] = {}
+        self._alike: dict[tuple[object, ...], CancelOrder] = {}
+
+    def __len__(self) -> int:
+        return len(self._wanted)
+
+    @property
+    def names(self) -> list[str]:
+        """The orders that were sent, each once, as UCC:ORDER_NUMBER in the order of the file."""
+        return [name for name, wanted in self._wanted.items() if wanted is None]
+
+    @property
+    def megabytes(self) -> tuple[int, int]:
+        """How much of the file is read, and its size."""
+        return self._stream.tell() // 10**6, os.fstat(self._stream.fileno()).st_size // 10**6
+
+    def close(self) -> None:
+        """Close the file; a temporary copy is gone then."""
+        self._stream.close()
+
+    def check(self) -> Iterator[BadRow | None]:
+        """Read every row; None stands for a good one.
+
+        Raises InvalidOrderError where the file as a whole cannot be read.
+        """
+        for line, row in self._read():
+            error = row if isinstance(row, InvalidOrderError) else self._contradicted(row)
+            self.rows += error is None
+            self.bad += error is not None
+            yield None if error is None else BadRow(line, error)
+
+    def pieces(self) -> Iterator[list[CancelOrder]]:
+        """Read the good rows once more, each order once, urgent ones first, in pieces that memory can hold."""
+        for lane in (Lane.RISK, Lane.ROUTINE):
+            if any(wanted.lane == lane for wanted in self._alike.values()):
+                yield from self._pieces_of(lane)
+
+    def _pieces_of(self, lane: Lane) -> Iterator[list[CancelOrder]]:
+        piece: list[CancelOrder] = []
+        for _, row in self._read():
+            if isinstance(row, InvalidOrderError) or not self._is_due(row, lane):
                 continue
-            if header:
-                yield line, _csv_row(header, cells)
-            else:
-                header = _checked_header(cells)
-    except csv.Error as error:
-        raise InvalidOrderError("file", "CSV", f"cannot be read after line {ended}: {error}") from None
+            self._wanted[_name(row)] = None
+            piece.append(row)
+            if len(piece) == PIECE_SIZE:
+                yield piece
+                piece = []
+        if piece:
+            yield piece
+
+    def _read(self) -> Iterator[tuple[int, CancelOrder | InvalidOrderError]]:
+        return read_rows(self._stream, name=self.name, lane=self._lane)
+
+    def _contradicted(self, order: CancelOrder) -> InvalidOrderError | None:
+        """Take in a good row, or answer how it contradicts an earlier one. The most urgent lane wins."""
+        alike = self._alike.setdefault((order.variety, order.amo, order.trading_symbol, order.lane), order)
+        first = self._wanted.setdefault(_name(order), alike)
+        error = None if first is None else contradiction(first, order)
+        if error:
+            return error
+        if order.lane == Lane.RISK:
+            self._wanted[_name(order)] = alike
+        return None
+
+    def _is_due(self, order: CancelOrder, lane: Lane) -> bool:
+        """Tell whether a row is the one by which its order is sent in this lane: the first that agrees with the check."""
+        wanted = self._wanted.get(_name(order))
+        return wanted is not None and lane == order.lane == wanted.lane and contradiction(wanted, order) is None
 
 
-def _checked_header(cells: Sequence[str]) -> list[str]:
-    names = [cell.strip().lower() for cell in cells]
-    for name in names:
-        if name not in COLUMNS:
-            raise InvalidOrderError("column", name, f"is unknown; the header may name {', '.join(COLUMNS)}")
-        if names.count(name) > 1:
-            raise InvalidOrderError("column", name, "stands in the header twice")
-    for name in ("ucc", "order_number"):
-        if name not in names:
-            raise InvalidOrderError("column", name, "is missing in the header")
-    return names
-
-
-def _csv_row(header: Sequence[str], cells: Sequence[str]) -> Mapping[str, Any] | InvalidOrderError:
-    if len(cells) != len(header):
-        return InvalidOrderError("row", ",".join(cells), f"has {len(cells)} cells where the header has {len(header)}")
-    given: dict[str, Any] = {name: cell.strip() for name, cell in zip(header, cells, strict=True) if cell.strip()}
-    if (amo := given.get("amo")) is not None:
-        if amo.lower() not in _AMO:
-            return InvalidOrderError("amo", amo, f"must be one of {', '.join(_AMO)}")
-        given["amo"] = _AMO[amo.lower()]
-    deadline = given.get("deadline_seconds", "")
-    if _NUMBER.fullmatch(deadline):
-        given["deadline_seconds"] = float(deadline)
-    return given
-
-
-def _order(row: Mapping[str, Any] | InvalidOrderError, lane: str | None) -> CancelOrder:
-    if isinstance(row, InvalidOrderError):
-        raise row
-    for name in row:
-        if name not in COLUMNS:
-            raise InvalidOrderError(name, row[name], f"is unknown; known are {', '.join(COLUMNS)}")
-    number = row.get("order_number")
-    if isinstance(number, float) or (isinstance(number, str) and _ROUNDED.fullmatch(number)):
-        rule = "was rounded by a spreadsheet and cannot be recovered: format the column as text and export again"
-        raise InvalidOrderError("order_number", number, rule)
-    return CancelOrder.from_wire(row if lane is None else {**row, "lane": lane})
+def _name(order: CancelOrder) -> str:
+    return f"{order.ucc}:{order.order_number}"

@@ -1,15 +1,15 @@
 """The commands of `neo-cancel`: what may be typed, and its help."""
 
-import sys
-from pathlib import Path
+from collections.abc import Generator
+from contextlib import contextmanager
 
 import typer
 from typer.exceptions import TyperException
 
 from neo_cancel.cli import options, verbs
-from neo_cancel.cli.bulk_file import read_orders
+from neo_cancel.cli.bulk_file import BulkFile, opened
 from neo_cancel.cli.exits import ExitCode, complain
-from neo_cancel.errors import InvalidOrderError
+from neo_cancel.errors import InvalidOrderError, LedgerError
 from neo_cancel.order import CancelOrder, Lane, Variety
 from neo_cancel.sync.producer import CancelProducer
 
@@ -17,17 +17,23 @@ __all__ = ["app", "run"]
 
 _HELP = """Cancel orders at Kotak Neo, and learn what truly became of them.
 
-Exit codes: 0 no order may still work (without --wait: accepted), 1 an order may still work (not final yet, time-out,
-refused, unknown, rows skipped), 2 bad input or usage, nothing was sent, 3 Redis cannot be reached or refuses,
-130 interrupted; what was accepted goes on.
+Exit codes: 0 no order may still work; `order` and `bulk` without --wait: all was accepted, which says nothing of what becomes
+of it. 1 an order may still work (not final yet, time-out, refused, unknown, rows skipped), 2 bad input or usage, nothing was
+sent, 3 Redis cannot be reached or refuses, 130 interrupted; what was accepted goes on.
 
-Redis: --redis-url, else NEO_CANCEL_REDIS_URL, else the address in the file var/redis-url, else redis://127.0.0.1:6379/0.
+An order that ended `unknown` or `blocked` stays watched: ask again with `status`, proof replaces it.
+
+Redis: --redis-url, else NEO_CANCEL_REDIS_URL, else the address in the file var/redis-url of this folder or one above it, else
+redis://127.0.0.1:6379/0.
 A password is better kept in NEO_CANCEL_REDIS_URL: other users can read a command line.
 
 With --json, standard output holds one JSON object a line, and so do errors on standard error."""
 
 app = typer.Typer(
-    help=_HELP, add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=False
+    context_settings={"help_option_names": ["-h", "--help"]},
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    no_args_is_help=False,
 )
 
 
@@ -39,6 +45,11 @@ def run(*, as_json: bool) -> int:
         complain(f"{error.format_message()} (see --help)", kind="UsageError", as_json=as_json)
         return ExitCode.USAGE
     return int(code or ExitCode.NONE_MAY_WORK)
+
+
+@app.callback(help=_HELP)
+def command(*, version: options.Version = False) -> None:
+    """Take what may stand before the verb."""
 
 
 @app.command("order")
@@ -100,11 +111,12 @@ def bulk_command(
     echo '{"ucc": "AB123", "order_number": "251015000123456"}' | neo-cancel bulk -
     """
     options.check_timeout(wait, timeout)
-    rows = read_orders(_content(file), lane=Lane.RISK if risk else None)
-    if not verbs.is_to_be_sent(rows, skip_bad=skip_bad, as_json=as_json):
-        return ExitCode.USAGE
-    with _producer(context, redis_url) as producer:
-        return verbs.cancel_bulk(producer, rows, wait=wait, timeout_seconds=timeout, as_json=as_json)
+    with opened(file) as stream:
+        rows = BulkFile(file, stream, lane=Lane.RISK if risk else None)
+        if not verbs.is_to_be_sent(rows, skip_bad=skip_bad, as_json=as_json):
+            return ExitCode.USAGE
+        with _producer(context, redis_url) as producer:
+            return verbs.cancel_bulk(producer, rows, wait=wait, timeout_seconds=timeout, as_json=as_json)
 
 
 @app.command("status")
@@ -118,15 +130,16 @@ def status_command(
 ) -> ExitCode:
     """Show what is known of an order, or count a bulk. Nothing is sent.
 
-    Examples: neo-cancel status AB123 251015000123456;
+    Examples: neo-cancel status AB123 251015000123456; neo-cancel status AB123:251015000123456;
     neo-cancel status 0b9c4f0e-6d0c-4f5e-9d57-0d2f1a3b5c7d
     """
-    if order_number is None:
+    order = options.named_order(name, order_number)
+    if order is None:
         with _producer(context, redis_url) as producer:
-            return verbs.show_bulk_status(producer.bulk(name), as_json=as_json)
-    CancelOrder(ucc=name, order_number=order_number)
+            return verbs.show_bulk_status(producer, producer.bulk(name), as_json=as_json)
+    wanted = CancelOrder(ucc=order[0], order_number=order[1])
     with _producer(context, redis_url) as producer:
-        return verbs.show_order_status(producer, name, order_number, as_json=as_json)
+        return verbs.show_order_status(producer, wanted.ucc, wanted.order_number, as_json=as_json)
 
 
 @app.command("watch")
@@ -143,18 +156,17 @@ def watch_command(
     Example: neo-cancel watch 0b9c4f0e-6d0c-4f5e-9d57-0d2f1a3b5c7d --json
     """
     with _producer(context, redis_url) as producer:
-        return verbs.follow_bulk(producer.bulk(batch), timeout_seconds=timeout, as_json=as_json)
+        return verbs.follow_bulk(producer, producer.bulk(batch), timeout_seconds=timeout, as_json=as_json)
 
 
-def _producer(context: typer.Context, redis_url: str | None) -> CancelProducer:
-    """Make the producer by what `run` gave the command: CancelProducer, or a test's own."""
-    producer: CancelProducer = context.obj(options.address(redis_url))
-    return producer
-
-
-def _content(file: str) -> bytes:
+@contextmanager
+def _producer(context: typer.Context, redis_url: str | None) -> Generator[CancelProducer]:
+    """Make the producer by what `run` gave the command, CancelProducer or a test's own; its errors say whose address it has."""
+    found = options.address(redis_url)
     try:
-        return sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
-    except (OSError, ValueError) as error:
-        rule = f"cannot be read: {getattr(error, 'strerror', None) or error}"
-        raise InvalidOrderError("file", file, rule) from None
+        with context.obj(found.url) as producer:
+            yield producer
+    except (LedgerError, InvalidOrderError) as error:
+        if isinstance(error, LedgerError) or error.field == "redis_url":
+            error.add_note(f"the address is from {found.source}")
+        raise

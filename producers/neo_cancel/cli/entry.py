@@ -5,6 +5,7 @@ import os
 import sys
 
 from neo_cancel.cli.exits import ExitCode, complain, exit_code_of
+from neo_cancel.cli.notice import shown_notices
 from neo_cancel.errors import NeoCancelError
 
 try:
@@ -39,7 +40,8 @@ def main() -> None:
 
 def _guarded(*, as_json: bool) -> int:
     try:
-        code = run(as_json=as_json)
+        with shown_notices(as_json=as_json):
+            code = run(as_json=as_json)
     except KeyboardInterrupt:
         code = ExitCode.INTERRUPTED
     except NeoCancelError as error:

@@ -8,8 +8,7 @@ from typing import Final
 
 from neo_cancel.errors import (
     InvalidOrderError,
-    LedgerRefusedError,
-    LedgerUnavailableError,
+    LedgerError,
     NeoCancelError,
     WaitTimeoutError,
 )
@@ -40,23 +39,31 @@ def exit_code_of(error: Exception) -> ExitCode:
     """Answer the exit code that an error means."""
     if isinstance(error, WaitTimeoutError):
         return ExitCode.SOME_MAY_WORK
-    if isinstance(error, LedgerUnavailableError | LedgerRefusedError):
+    if isinstance(error, LedgerError):
         return ExitCode.INFRASTRUCTURE
     return ExitCode.USAGE if isinstance(error, NeoCancelError) else ExitCode.INFRASTRUCTURE
 
 
 def complain(
-    message: str, *, kind: str, as_json: bool, error: Exception | None = None, line: int | None = None
+    message: str,
+    *,
+    kind: str,
+    as_json: bool,
+    error: Exception | None = None,
+    file: str | None = None,
+    line: int | None = None,
 ) -> None:
-    """Write one line on standard error: for people, or an object for programs."""
-    message = _LOGIN.sub("://...@", message)
+    """Write one line on standard error: for people, or an object for programs. `file` and `line` are where the error is."""
+    message = _LOGIN.sub("://...@", "; ".join([message, *getattr(error, "__notes__", ())]))
     if not as_json:
-        where = "" if line is None else f"line {line}: "
-        sys.stderr.write(f"neo-cancel: {where}{' '.join(message.split())}\n")
+        where = ", ".join(filter(None, [file, f"line {line}" if line is not None else None]))
+        sys.stderr.write(f"neo-cancel: {where}{': ' if where else ''}{' '.join(message.split())}\n")
         return
+    places = {"file": file, "line": line}
     fields: dict[str, object] = {"error": kind, "message": message}
-    if line is not None:
-        fields["line"] = line
+    fields |= {name: place for name, place in places.items() if place is not None}
+    if isinstance(error, LedgerError) and error.batch is not None:
+        fields |= {"batch": error.batch, "accepted": error.accepted}
     if isinstance(error, InvalidOrderError):
         value = _LOGIN.sub("://...@", error.value) if isinstance(error.value, str) else error.value
         fields |= {"field": error.field, "value": value, "rule": error.rule}

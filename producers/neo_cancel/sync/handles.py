@@ -76,7 +76,7 @@ class BulkHandle:
         self.duplicates, self.attached, self.answered = duplicates, attached, answered
 
     def __repr__(self) -> str:
-        return f"BulkHandle({self.batch}, {len(self.names)} orders)"
+        return f"BulkHandle({self.batch}, {len(self.names)} {'order' if len(self.names) == 1 else 'orders'})"
 
     def __len__(self) -> int:
         return len(self.names)

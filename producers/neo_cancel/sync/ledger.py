@@ -1,21 +1,22 @@
 # Written by tests/sync_twin.py from neo_cancel/aio/ledger.py: change that file, then run `make format`.
 """The ledger as a producer asks it: each question is a call to Redis."""
 
+import logging
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 from neo_cancel.bulk import keys_of
 from neo_cancel.enqueue import enqueue_script
 from neo_cancel.errors import LedgerUnavailableError
-from neo_cancel.keys import EVENTS, batch_key, order_key
+from neo_cancel.keys import EVENTS, WORKERS, batch_key, order_key
 from neo_cancel.plan import Rounds
-from neo_cancel.scripts import ScriptCall
 from neo_cancel.translation import translated
 from neo_cancel.waiting import Pending
 
 __all__ = ["Ledger"]
 
+_LOG: Final = logging.getLogger("neo_cancel")
 _Read = TypeVar("_Read")
 
 
@@ -35,9 +36,8 @@ class Ledger:
         with translated(self.address):
             self._redis.script_load(enqueue_script().text)
 
-    def run(self, calls: Sequence[ScriptCall]) -> list[Any]:
-        """Run scripts and answer their replies, in the order of the calls."""
-        rounds = Rounds(calls)
+    def run(self, rounds: Rounds) -> None:
+        """Run scripts until each has its reply; `rounds` keeps those that came, whatever is raised."""
         with translated(self.address):
             while group := rounds.next_group():
                 for script in rounds.to_load():
@@ -46,7 +46,6 @@ class Ledger:
                     for call in group:
                         pipeline.execute_command(*call.command)
                     rounds.take(pipeline.execute(raise_on_error=False))
-        return rounds.replies
 
     def members(self, batch: str) -> list[str]:
         """Name the orders of a bulk, each once; nothing for a bulk that the ledger does not know."""
@@ -79,11 +78,30 @@ class Ledger:
             return self._redis.xread({EVENTS: pending.cursor}, count=500, block=pending.block_milliseconds)
 
     def retry_until_available(self, pending: Pending, read: Callable[[], _Read]) -> _Read:
-        """Read, and try again while Redis is away and the waiter has time left."""
+        """Read, and try again while Redis is away and the waiter has time left. The log says so once, and when it is back."""
         while True:
             try:
-                return read()
-            except LedgerUnavailableError:
+                value = read()
+            except LedgerUnavailableError as error:
                 if pending.remaining_seconds <= 0:
                     raise
+                if not pending.is_away:
+                    _LOG.warning("%s; the wait goes on", error)
+                pending.is_away = True
                 time.sleep(pending.pause_seconds)
+                continue
+            if pending.is_away:
+                _LOG.warning("Redis at %s answers again", self.address)
+            pending.is_away = False
+            return value
+
+    def warn_if_still(self, pending: Pending) -> None:
+        """Say in the log when nothing has happened for long, and whether a worker is alive."""
+        if pending.is_still():
+            _LOG.warning(pending.stillness(self.retry_until_available(pending, self._live_workers)))
+
+    def _live_workers(self) -> int:
+        with translated(self.address):
+            seconds, microseconds = self._redis.time()
+            count: int = self._redis.zcount(WORKERS, seconds * 1000 + microseconds // 1000, "+inf")
+        return count
