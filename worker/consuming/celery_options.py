@@ -43,6 +43,10 @@ def celery_options(settings: Settings) -> dict[str, Any]:
         "unacked_key": "nc:unacked",
         "unacked_index_key": "nc:unacked_index",
         "unacked_mutex_key": "nc:unacked_mutex",
+        # Applications that share these bind each other's queues, and delete each other's bindings as out of date.
+        "keyprefix_queue": "nc:kombu.binding.%s",
+        "keyprefix_binding_permanent": "nc:kombu.binding_permanent.%s",
+        "keyprefix_binding_deadlines": "nc:kombu.binding_deadlines",
         "priority_steps": [0],
         "socket_timeout": 5,
         "socket_connect_timeout": 2,
@@ -71,6 +75,10 @@ def celery_options(settings: Settings) -> dict[str, Any]:
         "redis_socket_connect_timeout": 2,
         "redis_socket_keepalive": True,
         "redis_backend_health_check_interval": 5,
+        # With Celery's own names, another app on the same database would command these workers: `control.shutdown()`.
+        "control_exchange": "nc",
+        "event_exchange": "nc.events",
+        "event_queue_prefix": "nc.events",
         "task_queues": [Queue(lane, Exchange(""), routing_key=lane) for lane in map(str, Lane)],
         "task_default_queue": str(Lane.ROUTINE),
         "task_create_missing_queues": False,

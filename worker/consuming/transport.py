@@ -20,6 +20,7 @@ from worker.observe.events import Event, MessageRefused, Publish
 __all__ = ["GatedDelivery", "GatedSentinelTransport", "GatedTransport", "subscribers"]
 
 _QUEUES: Final = frozenset(Lane)
+_OWN_KEYS: Final = ("keyprefix_queue", "keyprefix_binding_permanent", "keyprefix_binding_deadlines")
 _SHOWN: Final = 300
 _NO_FAULT_OF_MESSAGES: Final = (RedisError, OSError, OperationalError, InconsistencyError, Empty)
 
@@ -173,6 +174,8 @@ class GatedDelivery:
 class GatedChannel(_Gate, kombu_redis.Channel):
     """See _Gate."""
 
+    from_transport_options = (*kombu_redis.Channel.from_transport_options, *_OWN_KEYS)
+
 
 class GatedTransport(GatedDelivery, kombu_redis.Transport):  # type: ignore[misc]
     """The transport for redis, rediss and unix URLs."""
@@ -182,6 +185,8 @@ class GatedTransport(GatedDelivery, kombu_redis.Transport):  # type: ignore[misc
 
 class GatedSentinelChannel(_Gate, kombu_redis.SentinelChannel):
     """See _Gate."""
+
+    from_transport_options = (*kombu_redis.SentinelChannel.from_transport_options, *_OWN_KEYS)
 
 
 class GatedSentinelTransport(GatedDelivery, kombu_redis.SentinelTransport):  # type: ignore[misc]
