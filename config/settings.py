@@ -147,6 +147,9 @@ class Settings(BaseSettings):
     gather: float = Field(0.03, ge=0, description="least time between two writes to the ledger")
     time_to_live: int = Field(7 * 86_400, ge=60, description="how long records are kept")
     shutdown: float = Field(8.0, gt=0, description="how long calls in flight may take to end at shutdown")
+    unhealthy: float = Field(
+        90.0, ge=1, description="how long a node may be unhealthy before `--respawn` puts another in its place"
+    )
 
     threads: int = Field(64, ge=1, description="messages in work at once in one process")
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")

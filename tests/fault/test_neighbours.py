@@ -1,5 +1,7 @@
 """A neighbour: another Celery app on the same Redis database. It commands no node of ours, and sees none."""
 
+import socket
+
 import pytest
 from celery import Celery
 
@@ -66,3 +68,22 @@ def test_a_node_that_consumes_a_lane_no_more_is_not_well(stage, node, ours, monk
     assert (1, "w1@%h does not consume risk\n") == health(stage, monkeypatch, capsys)
     ours.control.add_consumer("risk")
     assert (0, "w1@%h answers\n") == health(stage, monkeypatch, capsys)
+
+
+def test_a_node_that_stays_unwell_is_followed_by_one_that_consumes(make_stage):
+    """Without a restart of the node: its parent puts another worker in the place of this one, which gives its orders back."""
+    stage = make_stage(NEO_CANCEL_UNHEALTHY="1")
+    settings = Settings(redis_url=stage.server.url)
+    parent, worker = stage.start_worker(respawn=True)
+    with Pinger.from_settings(settings) as pinger, Celery("ours", set_as_current=False) as ours:
+        stage.until(lambda: [] == pinger.idle_lanes("w1@%h"), "a node that is well")
+        ours.config_from_object(celery_options(settings))
+        ours.control.cancel_consumer("risk")
+        stage.until(lambda: bool(stage.leases() - {worker}), "another worker", 60)
+        stage.until(lambda: [] == pinger.idle_lanes("w1@%h"), "a node that is well again")
+    orders = stage.make(20)
+    stage.producer.enqueue_many(orders)
+    stage.assert_true(names_of(orders))
+    assert parent.is_running
+    reasons = {entry["why"] for entry in stage.workers.logged("worker is not well")}
+    assert f"w1@{socket.gethostname()} does not consume risk" in reasons
