@@ -1,6 +1,7 @@
 """The README says what is so: settings, commands, exit codes, and a first example that runs."""
 
 import ast
+import importlib.util
 import re
 
 import pytest
@@ -9,7 +10,7 @@ import neo_cancel
 from config.settings import Settings
 from neo_cancel.order import CancelOrder
 from neo_cancel.record import FINAL
-from tests.compose import PROJECT
+from tests.compose import PROJECT, read_compose
 
 README = (PROJECT / "README.md").read_text()
 
@@ -47,3 +48,11 @@ def test_an_example_uses_names_that_exist(code):
     ]
     keywords = {keyword.arg for call in calls for keyword in call.keywords if keyword.arg}
     assert keywords <= set(CancelOrder.__dataclass_fields__)
+
+
+def test_what_it_runs_in_a_container_is_there():
+    """The service, and the module that is run in it."""
+    calls = re.findall(r"docker compose exec -T (\S+) python -m (\S+)", README)
+    assert calls
+    assert not [service for service, _ in calls if service not in read_compose()["services"]]
+    assert not [module for _, module in calls if importlib.util.find_spec(module) is None]
