@@ -3,6 +3,7 @@
 import ast
 import importlib.util
 import re
+import tomllib
 
 import pytest
 
@@ -56,3 +57,17 @@ def test_what_it_runs_in_a_container_is_there():
     assert calls
     assert not [service for service, _ in calls if service not in read_compose()["services"]]
     assert not [module for _, module in calls if importlib.util.find_spec(module) is None]
+
+
+def test_the_wheel_has_the_name_that_it_installs():
+    about = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
+    wheel = f"{about['name'].replace('-', '_')}-{about['version']}-py3-none-any.whl"
+    assert {wheel} == set(re.findall(r"dist/(\S+?\.whl)", README))
+    assert about["optional-dependencies"].keys() == set(re.findall(r"\.whl\[(\w+)\]", README))
+
+
+def test_the_licence_is_the_one_that_the_package_names():
+    about = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
+    text = (PROJECT / "LICENSE").read_text()
+    assert text.startswith(f"{about['license']} License\n")
+    assert f"The licence is {about['license']} (LICENSE)." in README
