@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from neo_cancel.namespace import DEFAULT_NAMESPACE, NAMESPACE_PATTERN
 from neo_cancel.order import DEFAULT_DEADLINE_SECONDS
 
 __all__ = [
@@ -111,6 +112,11 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="NEO_CANCEL_", frozen=True, extra="ignore")
 
     redis_url: str | None = Field(None, description="redis, rediss, unix or sentinel; None: the embedded server")
+    namespace: str = Field(
+        DEFAULT_NAMESPACE,
+        pattern=NAMESPACE_PATTERN,
+        description="stands in front of every key; services with different ones share a database",
+    )
     accounts_file: Path = Field(Path("var/accounts.json"), description="JSON object: account (UCC) -> Account")
 
     orders_per_second: float = Field(

@@ -11,6 +11,7 @@ from celery import Celery, signals
 
 from config.log import configure_logging
 from config.settings import ConfigurationError, Settings, load_settings
+from neo_cancel.keys import lane_of_queue
 from worker.consuming.celery_options import celery_options, forget_foreign_settings
 from worker.consuming.lanes import begin_with
 from worker.consuming.tasks import begin, register
@@ -64,7 +65,7 @@ def _start(**_: Any) -> None:
 def _serve(sender: Any, **_: Any) -> None:
     begin_with(app.amqp.queues.consume_from)
     for runtime in _running:
-        runtime.serve(app.amqp.queues.consume_from, threads=sender.controller.concurrency)
+        runtime.serve(map(lane_of_queue, app.amqp.queues.consume_from), threads=sender.controller.concurrency)
     _let_every_signal_drain()
 
 

@@ -17,6 +17,8 @@ from celery.utils.imports import symbol_by_name
 from celery.utils.nodenames import default_nodename, host_format
 
 from config.log import configure_logging
+from neo_cancel.keys import queue_key
+from neo_cancel.namespace import Namespace
 from neo_cancel.order import Lane
 from worker.observe.log import Log
 from worker.ops.respawn import keep_alive
@@ -43,11 +45,11 @@ def main(arguments: Sequence[str] | None = None, load_app: "Callable[[], tuple[C
     options = _parser().parse_args(arguments)
     app, settings = load_app()
     if not options.respawn:
-        return _work(app, options)
+        return _work(app, options, settings)
     _preload(app)
     log = configure_logging(settings.log_level)
     watchdog = Watchdog(lambda: _look(options, settings, log), log, unhealthy_seconds=settings.unhealthy)
-    return keep_alive(lambda: _work(app, options), log, watchdog)
+    return keep_alive(lambda: _work(app, options, settings), log, watchdog)
 
 
 def _name(options: argparse.Namespace) -> str:
@@ -61,10 +63,10 @@ def _look(options: argparse.Namespace, settings: "Settings", log: Log) -> Health
     return found.health
 
 
-def _work(app: "Celery", options: argparse.Namespace) -> int:
+def _work(app: "Celery", options: argparse.Namespace, settings: "Settings") -> int:
     worker = app.Worker(
         hostname=_name(options),
-        queues=options.lanes,
+        queues=[Namespace(settings.namespace).named(queue_key(lane)) for lane in options.lanes],
         pool="threads",
         concurrency=options.threads,
         without_gossip=True,

@@ -4,14 +4,25 @@ import json
 from collections.abc import Sequence
 from typing import Final
 
-from neo_cancel.keys import BACKLOGS, ORDER_PREFIX, URGENT_PREFIX, WATCH, backlog_key, batch_key, order_key, queued_key
+from neo_cancel.keys import (
+    BACKLOGS,
+    ORDER_PREFIX,
+    URGENT_PREFIX,
+    WATCH,
+    backlog_key,
+    batch_key,
+    order_key,
+    queue_key,
+    queued_key,
+)
 from neo_cancel.messages import envelope
+from neo_cancel.namespace import Key
 from neo_cancel.order import CancelOrder
 from neo_cancel.scripts import Script, ScriptCall, load_script
 
 __all__ = ["document", "enqueue_call", "enqueue_script"]
 
-_NONE: Final = ""
+_NONE: Final = Key("")
 
 
 def enqueue_script() -> Script:
@@ -39,16 +50,15 @@ def enqueue_call(
     documents = [document(order, batch) for order in chunk]
     before, after = envelope(ucc=ucc, lane=lane, orders=[] if to_backlog else documents, batch=batch)
     fixed = [
-        lane,
+        queue_key(lane),
         queued_key(lane),
         batch_key(batch) if batch else _NONE,
         backlog_key(lane, ucc) if to_backlog else _NONE,
         BACKLOGS,
         WATCH,
     ]
-    prefix = order_key(ucc, "")
     return ScriptCall(
         enqueue_script(),
-        [*fixed, *(prefix + order.order_number for order in chunk)],
+        [*fixed, *(order_key(ucc, order.order_number) for order in chunk)],
         [ttl_seconds, before, after, lane, ORDER_PREFIX, URGENT_PREFIX, *documents],
     )

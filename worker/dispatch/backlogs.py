@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from neo_cancel.keys import place_of_backlog
+from neo_cancel.namespace import Key
 from worker.dispatch.capacity import Capacity
 from worker.dispatch.in_hand import InHand
 from worker.dispatch.ports import BacklogClaims
@@ -26,11 +27,11 @@ class Backlogs:
     def __init__(self, claims: BacklogClaims, in_hand: InHand, capacity: Capacity, *, look_seconds: float) -> None:
         self._claims, self._in_hand, self._capacity = claims, in_hand, capacity
         self._look_seconds = look_seconds
-        self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._filled: set[str] = set()
+        self._tasks: dict[Key, asyncio.Task[None]] = {}
+        self._filled: set[Key] = set()
         self.lanes: Sequence[str] = ()
 
-    def work_off(self, backlog: str) -> None:
+    def work_off(self, backlog: Key) -> None:
         """Take orders from a backlog until it is empty. For one that is being worked off this means another look."""
         # The task may have found it empty a moment ago, and not ended yet.
         self._filled.add(backlog)
@@ -50,13 +51,13 @@ class Backlogs:
         """Offer all backlogs to other workers."""
         await self._claims.leave_backlogs(self._tasks)
 
-    async def _work_off(self, backlog: str) -> None:
+    async def _work_off(self, backlog: Key) -> None:
         try:
             await self._draw_all(backlog)
         finally:
             del self._tasks[backlog]
 
-    async def _draw_all(self, backlog: str) -> None:
+    async def _draw_all(self, backlog: Key) -> None:
         lane, ucc = place_of_backlog(backlog)
         while not self._in_hand.is_draining:
             self._filled.discard(backlog)
@@ -65,7 +66,7 @@ class Backlogs:
             elif backlog not in self._filled:
                 return
 
-    async def _draw(self, backlog: str, lane: str, ucc: str) -> int:
+    async def _draw(self, backlog: Key, lane: str, ucc: str) -> int:
         """Take what there is capacity for; answer how many orders are left in the backlog."""
         at_most = min(self._capacity.free(lane, ucc), _DRAWN_AT_ONCE)
         with self._capacity.coming(lane, ucc, at_most):

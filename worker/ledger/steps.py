@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from neo_cancel.keys import DEFAULT_TTL_SECONDS
 from neo_cancel.messages import envelope
+from neo_cancel.namespace import Key
 from neo_cancel.scripts import ScriptCall, load_script
 from worker.ledger.keys import (
     BACKLOGS,
@@ -25,6 +26,7 @@ from worker.ledger.keys import (
     next_read_key,
     order_key,
     pace_key,
+    queue_key,
     queued_key,
     taken_key,
     urgent_key,
@@ -57,7 +59,7 @@ NOTHING = -1
 class Entry(NamedTuple):
     """One record to write: its key, the fence it must still have, its text, and its next look in ms (None: no look)."""
 
-    key: str
+    key: Key
     fence: int
     text: bytes | str
     look_ms: int | None = None
@@ -71,11 +73,11 @@ class PutBack(NamedTuple):
     document: str
 
 
-def _call(script: str, keys: Sequence[str], arguments: Sequence[Any]) -> ScriptCall:
+def _call(script: str, keys: Sequence[Key], arguments: Sequence[Any]) -> ScriptCall:
     return ScriptCall(load_script("worker.ledger", script), keys, arguments)
 
 
-def _hands(worker: str) -> list[str]:
+def _hands(worker: str) -> list[Key]:
     """Name what every step that takes orders reads and writes about the worker."""
     return [WORKERS, held_key(worker), taken_key(worker)]
 
@@ -94,7 +96,7 @@ def claim_call(
     return _call("claim", keys, [worker, lane, at_most, ORDER_PREFIX, URGENT_PREFIX, ttl_seconds])
 
 
-def draw_call(worker: str, backlog: str, *, at_most: int, attended_ms: int) -> ScriptCall:
+def draw_call(worker: str, backlog: Key, *, at_most: int, attended_ms: int) -> ScriptCall:
     """Take orders from a backlog, and mark it as being worked on for `attended_ms`."""
     keys = [*_hands(worker), RISK_QUEUED, ROUTINE_QUEUED, BACKLOGS, backlog]
     return _call("draw", keys, [worker, at_most, attended_ms, ORDER_PREFIX])
@@ -126,7 +128,7 @@ def dead_call(*, at_most: int) -> ScriptCall:
 
 def lost_call(lane: str, *, pickup_ms: int, at_most: int) -> ScriptCall:
     """Find orders whose message has vanished from the lane's queue."""
-    return _call("lost", [lane, queued_key(lane), front_key(lane)], [pickup_ms, at_most])
+    return _call("lost", [queue_key(lane), queued_key(lane), front_key(lane)], [pickup_ms, at_most])
 
 
 def forget_call(owner: str, names: Sequence[str]) -> ScriptCall:
@@ -143,7 +145,7 @@ def requeue_call(
     have waited already, or `to_end`.
     """
     before, after = envelope(ucc=ucc, lane=lane, orders=[order.document for order in orders])
-    fixed = [lane, queued_key(lane), held_key(owner), WATCH]
+    fixed = [queue_key(lane), queued_key(lane), held_key(owner), WATCH]
     fields = [before, after, why, crashes, owner, "end" if to_end else "front", ORDER_PREFIX]
     return _call(
         "requeue",
