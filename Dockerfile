@@ -5,7 +5,7 @@ ENV UV_PROJECT_ENVIRONMENT=/opt/venv UV_PYTHON_DOWNLOADS=never UV_COMPILE_BYTECO
 RUN pip install --no-cache-dir uv==0.13.9
 WORKDIR /app
 # What changes seldom comes first: a change of the code installs nothing anew.
-COPY pyproject.toml uv.lock README.md ./
+COPY pyproject.toml uv.lock README.md LICENSE ./
 RUN uv sync --frozen --no-dev --group worker --no-install-project
 COPY producers producers
 RUN uv sync --frozen --no-dev --group worker --no-editable

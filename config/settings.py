@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, BaseModel, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from neo_cancel.namespace import DEFAULT_NAMESPACE, NAMESPACE_PATTERN
 from neo_cancel.order import DEFAULT_DEADLINE_SECONDS
 
 __all__ = [
@@ -111,6 +112,11 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="NEO_CANCEL_", frozen=True, extra="ignore")
 
     redis_url: str | None = Field(None, description="redis, rediss, unix or sentinel; None: the embedded server")
+    namespace: str = Field(
+        DEFAULT_NAMESPACE,
+        pattern=NAMESPACE_PATTERN,
+        description="stands in front of every key; services with different ones share a database",
+    )
     accounts_file: Path = Field(Path("var/accounts.json"), description="JSON object: account (UCC) -> Account")
 
     orders_per_second: float = Field(
@@ -147,6 +153,9 @@ class Settings(BaseSettings):
     gather: float = Field(0.03, ge=0, description="least time between two writes to the ledger")
     time_to_live: int = Field(7 * 86_400, ge=60, description="how long records are kept")
     shutdown: float = Field(8.0, gt=0, description="how long calls in flight may take to end at shutdown")
+    unhealthy: float = Field(
+        90.0, ge=1, description="how long a node may be unhealthy before `--respawn` puts another in its place"
+    )
 
     threads: int = Field(64, ge=1, description="messages in work at once in one process")
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")

@@ -33,4 +33,15 @@ def resolved(text: str, env: Mapping[str, str]) -> str:
 
 
 def environment(service: Mapping[str, Any], env: Mapping[str, str]) -> dict[str, str]:
-    return {name: resolved(value, env) for name, value in service.get("environment", {}).items()}
+    """Answer what a container gets; a variable without a value is handed through where it is set."""
+    said = service.get("environment", {}).items()
+    return {
+        name: env.get(name, "") if value is None else resolved(value, env)
+        for name, value in said
+        if value is not None or name in env
+    }
+
+
+def arguments(service: Mapping[str, Any], env: Mapping[str, str]) -> list[str]:
+    """Answer what a container runs: entry point and command."""
+    return [resolved(part, env) for part in (*service.get("entrypoint", ()), *service["command"])]

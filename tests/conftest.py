@@ -69,4 +69,4 @@ def redis_url(valkey_server: ValkeyServer) -> Iterator[str]:
 
 def _declared(key: str) -> bool:
     # kombu's own: bindings and what it has not acknowledged; a worker's hands are emptied by its work or by recovery.
-    return key in PERMANENT or key.startswith(("_kombu", "unacked", "nc:held:", "nc:unacked"))
+    return key in PERMANENT or key.startswith(("_kombu", "unacked", "nc:held:", "nc:unacked", "nc:kombu"))

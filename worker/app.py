@@ -11,7 +11,9 @@ from celery import Celery, signals
 
 from config.log import configure_logging
 from config.settings import ConfigurationError, Settings, load_settings
+from neo_cancel.keys import lane_of_queue
 from worker.consuming.celery_options import celery_options, forget_foreign_settings
+from worker.consuming.lanes import begin_with
 from worker.consuming.tasks import begin, register
 from worker.consuming.transport import GatedDelivery, subscribers
 from worker.ledger.check import redis_complaints
@@ -61,8 +63,9 @@ def _start(**_: Any) -> None:
 
 @signals.worker_ready.connect(weak=False)
 def _serve(sender: Any, **_: Any) -> None:
+    begin_with(app.amqp.queues.consume_from)
     for runtime in _running:
-        runtime.serve(app.amqp.queues.consume_from, threads=sender.controller.concurrency)
+        runtime.serve(map(lane_of_queue, app.amqp.queues.consume_from), threads=sender.controller.concurrency)
     _let_every_signal_drain()
 
 

@@ -2,7 +2,8 @@
 
 The same as `python -m celery -A worker.app worker -Q risk -P threads ...`, which works, too, but loads every plug-in that is
 installed beside Celery, Flower among them. Those take a third of a node's start, and the orders of a dead node wait for it.
-With --respawn the node is two processes: one that works, and its parent, which starts another when the first dies.
+With --respawn the node is two processes: one that works, and its parent, which starts another when the first dies or has
+been unhealthy for NEO_CANCEL_UNHEALTHY seconds.
 Exit codes: 0 after a shutdown, 1 for a wrong setting, 2 for wrong usage, 128 + signal when a second signal ended it.
 """
 
@@ -16,8 +17,13 @@ from celery.utils.imports import symbol_by_name
 from celery.utils.nodenames import default_nodename, host_format
 
 from config.log import configure_logging
+from neo_cancel.keys import queue_key
+from neo_cancel.namespace import Namespace
 from neo_cancel.order import Lane
+from worker.observe.log import Log
 from worker.ops.respawn import keep_alive
+from worker.ops.watchdog import Watchdog
+from worker.ops.wellness import Health, look_at
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -39,15 +45,28 @@ def main(arguments: Sequence[str] | None = None, load_app: "Callable[[], tuple[C
     options = _parser().parse_args(arguments)
     app, settings = load_app()
     if not options.respawn:
-        return _work(app, options)
+        return _work(app, options, settings)
     _preload(app)
-    return keep_alive(lambda: _work(app, options), configure_logging(settings.log_level))
+    log = configure_logging(settings.log_level)
+    watchdog = Watchdog(lambda: _look(options, settings, log), log, unhealthy_seconds=settings.unhealthy)
+    return keep_alive(lambda: _work(app, options, settings), log, watchdog)
 
 
-def _work(app: "Celery", options: argparse.Namespace) -> int:
+def _name(options: argparse.Namespace) -> str:
+    return host_format(default_nodename(options.name or f"{'-'.join(options.lanes)}@%h"))
+
+
+def _look(options: argparse.Namespace, settings: "Settings", log: Log) -> Health:
+    found = look_at(_name(options), settings)
+    if found.health is Health.UNWELL:
+        log.info("worker is not well", why=found.line)
+    return found.health
+
+
+def _work(app: "Celery", options: argparse.Namespace, settings: "Settings") -> int:
     worker = app.Worker(
-        hostname=host_format(default_nodename(options.name or f"{'-'.join(options.lanes)}@%h")),
-        queues=options.lanes,
+        hostname=_name(options),
+        queues=[Namespace(settings.namespace).named(queue_key(lane)) for lane in options.lanes],
         pool="threads",
         concurrency=options.threads,
         without_gossip=True,
@@ -84,7 +103,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--respawn",
         action="store_true",
-        help="start another process when the one that works dies, in a tenth of a second",
+        help="start another process when the one that works dies, in a tenth of a second, or is unhealthy for long",
     )
     return parser
 

@@ -11,6 +11,7 @@ from redis.exceptions import RedisError
 
 from config.settings import Settings
 from neo_cancel.connection import connect_async
+from neo_cancel.namespace import Namespace
 from worker.accounts.file import AccountsFile
 from worker.accounts.policies import Policies
 from worker.accounts.rates import Rates
@@ -122,8 +123,8 @@ def wire(
     file, server = AccountsFile(settings.accounts_file, publish), Server()
     file.read_if_there()  # before the first order: a rate that is not known yet cannot be kept
     rates, policies = Rates(file, settings.orders_per_second), Policies(file, _policy(settings))
-    base = _Base(settings, publish, rates, policies)
-    ledger = _ledger(base, LedgerClient(connect(settings, server), server, publish), lambda: in_hand)
+    base, namespace = _Base(settings, publish, rates, policies), Namespace(settings.namespace)
+    ledger = _ledger(base, LedgerClient(connect(settings, server), server, publish, namespace), lambda: in_hand)
     broker = _broker(settings, file, publish)
     router = _router(base, ledger, broker)
     capacity = Capacity(settings.account_orders_at_once, rates.of, router.queues.first_sends)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from neo_cancel.keys import named_key
+from neo_cancel.namespace import Key
 from neo_cancel.record import FINAL, OrderRecord, Status
 
 __all__ = ["BulkStatus", "decoded", "final_records", "keys_of", "slices"]
@@ -79,6 +80,6 @@ def final_records(values: Iterable[bytes | None]) -> list[OrderRecord]:
     return [record for value in values if value and (record := OrderRecord.decode(value)).is_final]
 
 
-def keys_of(names: Iterable[str]) -> list[str]:
+def keys_of(names: Iterable[str]) -> list[Key]:
     """Name the records of orders given as UCC:ORDER_NUMBER."""
     return [named_key(name) for name in names]

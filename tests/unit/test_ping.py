@@ -25,7 +25,7 @@ def app():
 def node(app):
     """Answer pings as risk@HOST does."""
     with app.connection_for_write() as connection:
-        handlers = {"ping": lambda state, **_: {"ok": "pong"}}
+        handlers = {"ping": lambda state, **_: {"ok": "pong"}, "idle_lanes": lambda state, **_: {"idle": ["risk"]}}
         node = app.control.mailbox.Node(f"risk@{HOST}", handlers=handlers, channel=connection.channel())
         node.listen()
         is_over = threading.Event()
@@ -56,6 +56,15 @@ def test_another_nodes_answer_does_not_count(app, node):
         assert not pinger.answers("routine@%h", timeout_seconds=0.02)
 
 
+def test_a_node_names_the_lanes_that_it_does_not_consume(app, node):
+    """None stands for no answer in time, or for a node of an earlier version, which knows no such question."""
+    with Pinger(app) as pinger:
+        assert ["risk"] == pinger.idle_lanes("risk@%h", timeout_seconds=30)
+        assert pinger.idle_lanes("routine@%h", timeout_seconds=0.02) is None
+        del node.handlers["idle_lanes"]
+        assert pinger.idle_lanes("risk@%h", timeout_seconds=30) is None
+
+
 def test_a_pinger_connects_as_the_workers_do():
     """With the options that the service's own app has."""
     url = "redis://127.0.0.1:1/0"
@@ -67,7 +76,7 @@ def test_a_pinger_connects_as_the_workers_do():
 
 
 class Fake:
-    """A Pinger with an answer for each question."""
+    """A Pinger with an answer for each question: idle lanes, None for no answer in time, or an error."""
 
     def __init__(self, *answers) -> None:
         self._answers = list(answers)
@@ -80,7 +89,7 @@ class Fake:
     def __exit__(self, *_):
         self.is_closed = True
 
-    def answers(self, node):
+    def idle_lanes(self, node):
         self.asked.append(node)
         answer = self._answers.pop(0)
         if isinstance(answer, Exception):
@@ -91,9 +100,11 @@ class Fake:
 @pytest.mark.parametrize(
     ("answers", "code", "said"),
     [
-        ([True], 0, "risk@%h answers\n"),
-        ([False, False, True], 0, "risk@%h answers\n"),
-        ([False, False, False], 1, "risk@%h does not answer\n"),
+        ([[]], 0, "risk@%h answers\n"),
+        ([None, None, []], 0, "risk@%h answers\n"),
+        ([None, None, None], 1, "risk@%h does not answer\n"),
+        ([["risk"]], 1, "risk@%h does not consume risk\n"),
+        ([None, ["risk", "routine"]], 1, "risk@%h does not consume risk, routine\n"),
     ],
 )
 def test_the_health_check_asks_three_times_at_most(answers, code, said, capsys):
@@ -124,5 +135,5 @@ def test_a_health_check_that_cannot_ask_says_so_in_one_line(arguments, connect, 
 def test_the_health_check_reads_the_command_line(monkeypatch, capsys):
     """Where no arguments are given."""
     monkeypatch.setattr("sys.argv", ["health", "risk@here"])
-    assert 0 == main(connect=lambda _: Fake(True))
+    assert 0 == main(connect=lambda _: Fake([]))
     assert "risk@here answers\n" == capsys.readouterr().out

@@ -52,7 +52,7 @@ def test_any_other_refusal_is_raised_at_once():
 
 
 def test_what_was_accepted_beside_a_refusal_is_known():
-    rounds = Rounds(Plan(60, 1).many([order(n) for n in range(3)]).calls)
+    rounds = Rounds(Plan(60, 1).many([order(n, ucc=f"AB{n}") for n in range(3)]).calls)
     rounds.next_group()
     with pytest.raises(ResponseError, match="OOM"):
         rounds.take([[0], ResponseError("OOM"), [1]])

@@ -244,9 +244,9 @@ def test_the_messages_of_an_account_are_counted_over_all_pieces(producer, client
     """Beyond eight, the orders wait in the account's backlog."""
     bulk = OpenBulk()
     for piece in range(5):
-        orders = [CancelOrder(ucc="AB123", order_number=f"25101500{piece}{n:06}") for n in range(100)]
+        orders = [CancelOrder(ucc="AB123", order_number=f"25101500{piece}{n:06}") for n in range(120)]
         producer.enqueue_piece(orders, bulk)
-    assert (9, 100) == (client.llen("routine"), client.llen("nc:backlog:routine:AB123"))
+    assert (9, 260) == (client.llen("routine"), client.llen("nc:backlog:routine:AB123"))
 
 
 def test_handles_name_their_orders(producer):

@@ -1,7 +1,9 @@
 """The README says what is so: settings, commands, exit codes, and a first example that runs."""
 
 import ast
+import importlib.util
 import re
+import tomllib
 
 import pytest
 
@@ -9,7 +11,7 @@ import neo_cancel
 from config.settings import Settings
 from neo_cancel.order import CancelOrder
 from neo_cancel.record import FINAL
-from tests.compose import PROJECT
+from tests.compose import PROJECT, read_compose
 
 README = (PROJECT / "README.md").read_text()
 
@@ -47,3 +49,25 @@ def test_an_example_uses_names_that_exist(code):
     ]
     keywords = {keyword.arg for call in calls for keyword in call.keywords if keyword.arg}
     assert keywords <= set(CancelOrder.__dataclass_fields__)
+
+
+def test_what_it_runs_in_a_container_is_there():
+    """The service, and the module that is run in it."""
+    calls = re.findall(r"docker compose exec -T (\S+) python -m (\S+)", README)
+    assert calls
+    assert not [service for service, _ in calls if service not in read_compose()["services"]]
+    assert not [module for _, module in calls if importlib.util.find_spec(module) is None]
+
+
+def test_the_wheel_has_the_name_that_it_installs():
+    about = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
+    wheel = f"{about['name'].replace('-', '_')}-{about['version']}-py3-none-any.whl"
+    assert {wheel} == set(re.findall(r"dist/(\S+?\.whl)", README))
+    assert about["optional-dependencies"].keys() == set(re.findall(r"\.whl\[(\w+)\]", README))
+
+
+def test_the_licence_is_the_one_that_the_package_names():
+    about = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
+    text = (PROJECT / "LICENSE").read_text()
+    assert text.startswith(f"{about['license']} License\n")
+    assert f"The licence is {about['license']} (LICENSE)." in README

@@ -7,6 +7,8 @@ from urllib.parse import SplitResult, parse_qs, quote, urlencode, urlsplit, urlu
 from kombu import Exchange, Queue
 
 from config.settings import Settings
+from neo_cancel.keys import queue_key
+from neo_cancel.namespace import Namespace
 from neo_cancel.order import Lane
 from worker.consuming.transport import GatedSentinelTransport, GatedTransport
 
@@ -33,6 +35,8 @@ def forget_foreign_settings(environment: MutableMapping[str, str]) -> None:
 def celery_options(settings: Settings) -> dict[str, Any]:
     """Make the options of the worker's Celery app."""
     url, master = _for_celery(settings.resolved_redis_url)
+    namespace = Namespace(settings.namespace)
+    name, queues = namespace.name, {lane: namespace.named(queue_key(lane)) for lane in Lane}
     transport: dict[str, Any] = {
         # Recovery through the ledger is faster; this is for messages that were sent by hand and never claimed.
         "visibility_timeout": 30,
@@ -40,9 +44,13 @@ def celery_options(settings: Settings) -> dict[str, Any]:
         "unacked_restore_throttle": 1,
         "unacked_mutex_expire": 10,
         # Applications that share these keys restore each other's messages.
-        "unacked_key": "nc:unacked",
-        "unacked_index_key": "nc:unacked_index",
-        "unacked_mutex_key": "nc:unacked_mutex",
+        "unacked_key": f"{name}:unacked",
+        "unacked_index_key": f"{name}:unacked_index",
+        "unacked_mutex_key": f"{name}:unacked_mutex",
+        # Applications that share these bind each other's queues, and delete each other's bindings as out of date.
+        "keyprefix_queue": f"{name}:kombu.binding.%s",
+        "keyprefix_binding_permanent": f"{name}:kombu.binding_permanent.%s",
+        "keyprefix_binding_deadlines": f"{name}:kombu.binding_deadlines",
         "priority_steps": [0],
         "socket_timeout": 5,
         "socket_connect_timeout": 2,
@@ -51,9 +59,11 @@ def celery_options(settings: Settings) -> dict[str, Any]:
         "max_connections": 256,
         "body_encoding": "utf-8",
         "client_name": "neo-cancel",
+        "namespace": name,
     }
+    results: dict[str, Any] = {} if namespace.is_default else {"global_keyprefix": f"{name}:"}
     if master:
-        transport["master_name"] = master
+        transport["master_name"] = results["master_name"] = master
     return {
         "broker_url": url,
         "broker_read_url": url,
@@ -65,14 +75,18 @@ def celery_options(settings: Settings) -> dict[str, Any]:
         "broker_channel_error_retry": True,
         "broker_pool_acquire_timeout": 2,
         "result_backend": url,
-        "result_backend_transport_options": {"master_name": master} if master else {},
+        "result_backend_transport_options": results,
         "result_expires": settings.time_to_live,
         "redis_socket_timeout": 5,
         "redis_socket_connect_timeout": 2,
         "redis_socket_keepalive": True,
         "redis_backend_health_check_interval": 5,
-        "task_queues": [Queue(lane, Exchange(""), routing_key=lane) for lane in map(str, Lane)],
-        "task_default_queue": str(Lane.ROUTINE),
+        # With Celery's own names, another app on the same database would command these workers: `control.shutdown()`.
+        "control_exchange": name,
+        "event_exchange": f"{name}.events",
+        "event_queue_prefix": f"{name}.events",
+        "task_queues": [Queue(queue, Exchange(""), routing_key=queue) for queue in queues.values()],
+        "task_default_queue": queues[Lane.ROUTINE],
         "task_create_missing_queues": False,
         "task_acks_late": True,
         "task_reject_on_worker_lost": True,

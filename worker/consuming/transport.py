@@ -11,6 +11,8 @@ from kombu.utils.json import loads
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import DataError, RedisError
 
+from neo_cancel.keys import lane_of_queue
+from neo_cancel.namespace import DEFAULT_NAMESPACE, Namespace
 from neo_cancel.order import Lane
 from worker.consuming.envelope import Message, read
 from worker.dispatch.intake import without_value
@@ -19,7 +21,8 @@ from worker.observe.events import Event, MessageRefused, Publish
 
 __all__ = ["GatedDelivery", "GatedSentinelTransport", "GatedTransport", "subscribers"]
 
-_QUEUES: Final = frozenset(Lane)
+_LANES: Final = frozenset(Lane)
+_OWN_OPTIONS: Final = ("namespace", "keyprefix_queue", "keyprefix_binding_permanent", "keyprefix_binding_deadlines")
 _SHOWN: Final = 300
 _NO_FAULT_OF_MESSAGES: Final = (RedisError, OSError, OperationalError, InconsistencyError, Empty)
 
@@ -53,6 +56,7 @@ class _Gate:
     """Mixed into kombu's channels: reads as they do; a text that would make them raise becomes a dead letter."""
 
     _popped: Any = None
+    namespace: str = DEFAULT_NAMESPACE
 
     def _connparams(self, asynchronous: bool = False) -> Any:
         # kombu 5.7 raises AttributeError where a task ends after its connection, and Celery takes that for its own end: the
@@ -110,9 +114,10 @@ class _Gate:
 
     def add_dead_letter(self, reason: str, message: object) -> None:
         """Keep a message aside, counted and visible."""
+        namespace = Namespace(self.namespace)
         with self.conn_or_acquire() as client, client.pipeline() as pipeline:  # type: ignore[attr-defined]  # pyright: ignore
             for command in dead_letter_commands(reason, message):
-                pipeline.execute_command(*command)
+                pipeline.execute_command(*namespace.applied(command))
             pipeline.execute()
 
 
@@ -139,7 +144,7 @@ class GatedDelivery:
     def _deliver(self, message: Any, queue: str) -> None:
         delivery_tag = None
         try:
-            found = read(message) if queue in _QUEUES else None
+            found = read(message) if lane_of_queue(queue) in _LANES else None
             if isinstance(found, str):
                 _refuse(self._consuming(queue), found, message, queue)
             elif found is None:  # what Celery says to itself
@@ -173,6 +178,8 @@ class GatedDelivery:
 class GatedChannel(_Gate, kombu_redis.Channel):
     """See _Gate."""
 
+    from_transport_options = (*kombu_redis.Channel.from_transport_options, *_OWN_OPTIONS)
+
 
 class GatedTransport(GatedDelivery, kombu_redis.Transport):  # type: ignore[misc]
     """The transport for redis, rediss and unix URLs."""
@@ -182,6 +189,8 @@ class GatedTransport(GatedDelivery, kombu_redis.Transport):  # type: ignore[misc
 
 class GatedSentinelChannel(_Gate, kombu_redis.SentinelChannel):
     """See _Gate."""
+
+    from_transport_options = (*kombu_redis.SentinelChannel.from_transport_options, *_OWN_OPTIONS)
 
 
 class GatedSentinelTransport(GatedDelivery, kombu_redis.SentinelTransport):  # type: ignore[misc]

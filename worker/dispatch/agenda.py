@@ -6,25 +6,27 @@ import heapq
 import math
 from collections.abc import Iterator
 
+from neo_cancel.namespace import Key
+
 __all__ = ["Agenda"]
 
 
 class Agenda:
-    """Names, each with the time of its next look by the loop's clock. One task waits for what is due."""
+    """Keys, each with the time of its next look by the loop's clock. One task waits for what is due."""
 
     def __init__(self) -> None:
-        self._due: dict[str, float] = {}
-        self._heap: list[tuple[float, str]] = []  # may hold what is not due any more
+        self._due: dict[Key, float] = {}
+        self._heap: list[tuple[float, Key]] = []  # may hold what is not due any more
         self._wake = asyncio.Event()
 
     def __len__(self) -> int:
         return len(self._due)
 
-    def __iter__(self) -> Iterator[str]:
+    def __iter__(self) -> Iterator[Key]:
         """Go over the names."""
         return iter(self._due)
 
-    def put(self, name: str, at: float) -> None:
+    def put(self, name: Key, at: float) -> None:
         """Look at it then, or earlier if that was said before."""
         if at < self._due.get(name, math.inf):
             self._due[name] = at
@@ -40,9 +42,9 @@ class Agenda:
                 async with asyncio.timeout(seconds):
                     await self._wake.wait()
 
-    def take(self, until: float, most: int) -> list[str]:
+    def take(self, until: float, most: int) -> list[Key]:
         """Take out what is due by then, the earliest first, at most so many names."""
-        due: list[str] = []
+        due: list[Key] = []
         while self._heap and self._heap[0][0] <= until and len(due) < most:
             at, name = heapq.heappop(self._heap)
             if self._due.get(name) == at:

@@ -6,6 +6,7 @@ from functools import partial
 from typing import Final
 
 from neo_cancel.keys import place_of_backlog
+from neo_cancel.namespace import Key
 from neo_cancel.order import Lane
 from worker.dispatch.agenda import Agenda
 from worker.dispatch.capacity import Capacity
@@ -39,11 +40,11 @@ class Backlogs:
         self._claims, self._in_hand, self._capacity, self._publish = claims, in_hand, capacity, publish
         self._look_seconds = look_seconds
         self._agenda = Agenda()
-        self._drawing: Sequence[str] = ()
+        self._drawing: Sequence[Key] = ()
         self._task: asyncio.Task[None] | None = None
         self.lanes: Sequence[str] = ()
 
-    def work_off(self, backlog: str) -> None:
+    def work_off(self, backlog: Key) -> None:
         """Take orders from a backlog until it is empty. For one that is being worked off this means another look now."""
         if self._in_hand.is_draining:
             return
@@ -78,9 +79,9 @@ class Backlogs:
                     self._agenda.put(backlog, asyncio.get_running_loop().time() + _AGAIN_SECONDS)
             self._drawing = ()
 
-    async def _draw(self, backlogs: Iterable[str]) -> None:
+    async def _draw(self, backlogs: Iterable[Key]) -> None:
         """Take what there is capacity for, of each backlog."""
-        at_most: dict[str, int] = {}
+        at_most: dict[Key, int] = {}
         left = _DRAWN_AT_ONCE
         for backlog in backlogs:
             at_most[backlog] = min(self._capacity.free(*place_of_backlog(backlog)), _DRAWN_OF_ONE, left)
@@ -96,7 +97,7 @@ class Backlogs:
             else:
                 self._capacity.forget(*place_of_backlog(backlog))
 
-    def _wait(self, backlog: str) -> None:
+    def _wait(self, backlog: Key) -> None:
         """Look again when there is capacity, at the latest before other workers take the backlog for abandoned."""
         lane, ucc = place_of_backlog(backlog)
         seconds = self._capacity.wait(lane, ucc, partial(self.work_off, backlog))

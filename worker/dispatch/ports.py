@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
+from neo_cancel.namespace import Key
 from neo_cancel.order import CancelOrder
 from worker.orders.job import Job
 
@@ -58,15 +59,15 @@ class Claims(Protocol):
 class BacklogClaims(Protocol):
     """The accounts' backlogs in the ledger."""
 
-    async def draw(self, at_most: Mapping[str, int]) -> list[tuple[int, list[Job]]]:
+    async def draw(self, at_most: Mapping[Key, int]) -> list[tuple[int, list[Job]]]:
         """Take orders from each backlog: how many are left in it, and what was taken. 0 only says that work goes on."""
         ...
 
-    async def adopt_backlog(self, lanes: Iterable[str]) -> str | None:
+    async def adopt_backlog(self, lanes: Iterable[str]) -> Key | None:
         """Take over a backlog of one of these lanes on which no worker works; None where there is none."""
         ...
 
-    async def leave_backlogs(self, backlogs: Iterable[str]) -> None:
+    async def leave_backlogs(self, backlogs: Iterable[Key]) -> None:
         """Offer backlogs to other workers."""
         ...
 

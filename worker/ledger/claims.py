@@ -6,13 +6,14 @@ from functools import partial
 from typing import Final
 
 from neo_cancel.enqueue import enqueue_call
+from neo_cancel.namespace import Key
 from neo_cancel.order import CancelOrder, Lane
 from neo_cancel.parcels import Parcel
 from neo_cancel.record import Status
 from neo_cancel.scripts import HANDS_SECONDS
 from worker.ledger.client import LedgerClient
 from worker.ledger.held import Held
-from worker.ledger.keys import BACKLOGS, place_of_backlog, taken_key
+from worker.ledger.keys import BACKLOGS, backlog_key, place_of_backlog, taken_key
 from worker.ledger.lease import Lease
 from worker.ledger.records import WRITE_AT_MOST, Records
 from worker.ledger.requeuer import Requeuer
@@ -83,7 +84,7 @@ class Claims:
                 self._lease.escalate(job.name)
         return [self._take(job, lane) for job in jobs if self._is_news(job)]
 
-    async def draw(self, at_most: Mapping[str, int]) -> list[tuple[int, list[Job]]]:
+    async def draw(self, at_most: Mapping[Key, int]) -> list[tuple[int, list[Job]]]:
         """Take from each backlog, named by its key, at most so many orders: how many are left there, and what was taken."""
         answers = await self._lease.take(lambda worker: draw_call(worker, at_most, attended_ms=self._attended_ms))
         drawn: list[tuple[int, list[Job]]] = []
@@ -101,12 +102,12 @@ class Claims:
             job.is_watched = True
         return jobs
 
-    async def adopt_backlog(self, lanes: Iterable[str]) -> str | None:
+    async def adopt_backlog(self, lanes: Iterable[str]) -> Key | None:
         """Take over a backlog of one of these lanes that no worker works on any more: its key, None where there is none."""
         found = await self._ledger.call(orphans_call(lanes, attended_ms=self._attended_ms))
-        return found.decode() if found else None
+        return backlog_key(*place_of_backlog(found.decode())) if found else None
 
-    async def leave_backlogs(self, backlogs: Iterable[str]) -> None:
+    async def leave_backlogs(self, backlogs: Iterable[Key]) -> None:
         """Mark backlogs that this worker stops working on, so that another one adopts them at once. Raises RedisError."""
         if scores := [word for backlog in backlogs for word in (0, backlog)]:
             await self._ledger.run("ZADD", BACKLOGS, "XX", *scores)

@@ -10,6 +10,7 @@ from redis.exceptions import NoScriptError, OutOfMemoryError, ReadOnlyError, Red
 from redis.exceptions import TimeoutError as RedisTimeoutError
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, wait_random_exponential
 
+from neo_cancel.namespace import Namespace
 from neo_cancel.scripts import ScriptCall
 from worker.ledger.dead_letter import dead_letter_commands
 from worker.ledger.server import Server
@@ -26,6 +27,7 @@ _LEAST_PAUSE_SECONDS: Final = 0.05
 _LONGEST_PAUSE_SECONDS: Final = 2.0
 _PUBLISHED_TRIES: Final = (2, 10)
 _PUBLISHED_EVERY: Final = 100
+_DEFAULT: Final = Namespace()
 
 Command = tuple[Any, ...]
 """A Redis command and its arguments."""
@@ -36,11 +38,14 @@ _Answer = TypeVar("_Answer")
 class LedgerClient:
     """One per process; all methods belong to its event loop.
 
-    `redis` greets each new connection with `server.greet`, or `restarted_ms` stays 0 (see connect_async).
+    Every Key of a command is put into the namespace. `redis` greets each new connection with `server.greet`, or
+    `restarted_ms` stays 0 (see connect_async).
     """
 
-    def __init__(self, redis: "redis.asyncio.Redis", server: Server, publish: Publish) -> None:
-        self._redis, self._server, self._publish = redis, server, publish
+    def __init__(
+        self, redis: "redis.asyncio.Redis", server: Server, publish: Publish, namespace: Namespace = _DEFAULT
+    ) -> None:
+        self._redis, self._server, self._publish, self._applied = redis, server, publish, namespace.applied
         self._offset = time.time() - uptime()
         self._has_learned = False
 
@@ -99,13 +104,13 @@ class LedgerClient:
 
     async def run(self, *command: Any) -> Any:
         """Run one plain command, once. Raises RedisError where the server is away or refuses."""
-        return cast("Any", await self._redis.execute_command(*command))  # type: ignore[no-untyped-call]
+        return cast("Any", await self._redis.execute_command(*self._applied(command)))  # type: ignore[no-untyped-call]
 
     async def run_all(self, commands: Sequence[Command]) -> None:
         """Run plain commands in one step: all of them or none. Raises RedisError like `run`."""
         async with self._redis.pipeline(transaction=True) as pipeline:
             for command in commands:
-                pipeline.execute_command(*command)
+                pipeline.execute_command(*self._applied(command))
             await pipeline.execute()
 
     async def retry_until_available(self, step: Callable[[], Awaitable[_Answer]]) -> _Answer:
@@ -135,7 +140,7 @@ class LedgerClient:
     async def _pipelined(self, commands: Sequence[Command]) -> list[Any]:
         async with self._redis.pipeline(transaction=False) as pipeline:
             for command in commands:
-                pipeline.execute_command(*command)
+                pipeline.execute_command(*self._applied(command))
             return await pipeline.execute(raise_on_error=False)
 
     def _publish_away(self, state: RetryCallState) -> None:

@@ -22,6 +22,9 @@ nc:pace:UCC:risk          string      under 2 s          a risk cancel of the ac
 nc:read:UCC               string      seconds            when an account's book may be read next, over all workers
 nc:pace:UCC:slow          hash        60 s               how much the broker's complaints slow the account
 
+These are the names of the default namespace. A name is a Key; the client that sends it puts the service's own namespace in
+(neo_cancel/namespace.py): `desk:order:...` and the queues `desk:risk`, `desk:routine` in the namespace `desk`.
+
 Names that a producer uses, too, come from neo_cancel.keys; no other module writes a name. Every step that must be atomic is one
 Lua script, its keys and arguments explained at its head: `neo_cancel/lua` holds the producer's, `lua` beside this file the
 workers'. A record is read by OrderRecord.decode and written by scripts only, which look at nothing but the six words before
@@ -41,8 +44,10 @@ from neo_cancel.keys import (
     named_key,
     order_key,
     place_of_backlog,
+    queue_key,
     queued_key,
 )
+from neo_cancel.namespace import Key
 from neo_cancel.order import Lane
 
 __all__ = [
@@ -70,6 +75,7 @@ __all__ = [
     "order_key",
     "pace_key",
     "place_of_backlog",
+    "queue_key",
     "queued_key",
     "taken_key",
     "urgent_key",
@@ -78,10 +84,10 @@ __all__ = [
 EVENTS_KEPT: Final = 20_000
 DEAD_LETTERS_KEPT: Final = 10_000
 
-DEAD_LETTERS: Final = "nc:dead_letters"
-COUNTERS: Final = "nc:counters"
-HELD_PREFIX: Final = "nc:held:"
-TAKEN_PREFIX: Final = "nc:taken:"
+DEAD_LETTERS: Final = Key("nc:dead_letters")
+COUNTERS: Final = Key("nc:counters")
+HELD_PREFIX: Final = Key("nc:held:")
+TAKEN_PREFIX: Final = Key("nc:taken:")
 RISK_QUEUED: Final = queued_key(Lane.RISK)
 ROUTINE_QUEUED: Final = queued_key(Lane.ROUTINE)
 
@@ -89,36 +95,36 @@ PERMANENT: Final = (*Lane, WORKERS, WATCH, EVENTS, DEAD_LETTERS, COUNTERS, BACKL
 """Keys that never expire, by design; everything else has a time to live or is emptied by the work itself."""
 
 
-def front_key(lane: str) -> str:
+def front_key(lane: str) -> Key:
     """Name how far a lane's queue was worked off lately."""
-    return f"nc:front:{lane}"
+    return Key(f"nc:front:{lane}")
 
 
-def held_key(worker: str) -> str:
+def held_key(worker: str) -> Key:
     """Name what a worker holds."""
-    return f"{HELD_PREFIX}{worker}"
+    return Key(f"{HELD_PREFIX}{worker}")
 
 
-def leader_key(job: str) -> str:
+def leader_key(job: str) -> Key:
     """Name that a job, which one worker does for all, was begun in this period."""
-    return f"nc:leader:{job}"
+    return Key(f"nc:leader:{job}")
 
 
-def urgent_key(worker: str) -> str:
+def urgent_key(worker: str) -> Key:
     """Name what became urgent while a worker held it."""
-    return f"{URGENT_PREFIX}{worker}"
+    return Key(f"{URGENT_PREFIX}{worker}")
 
 
-def taken_key(worker: str) -> str:
+def taken_key(worker: str) -> Key:
     """Name what a worker took since it last cleared its suspects."""
-    return f"{TAKEN_PREFIX}{worker}"
+    return Key(f"{TAKEN_PREFIX}{worker}")
 
 
-def next_read_key(ucc: str) -> str:
+def next_read_key(ucc: str) -> Key:
     """Name when an account's book may be read next."""
-    return f"nc:read:{ucc}"
+    return Key(f"nc:read:{ucc}")
 
 
-def pace_key(ucc: str) -> str:
+def pace_key(ucc: str) -> Key:
     """Name what an account sent lately, and what holds it back."""
-    return f"nc:pace:{ucc}"
+    return Key(f"nc:pace:{ucc}")

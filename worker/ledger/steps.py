@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from neo_cancel.messages import envelope
+from neo_cancel.namespace import Key
 from neo_cancel.scripts import ScriptCall, load_script
 from worker.ledger.keys import (
     BACKLOGS,
@@ -24,6 +25,7 @@ from worker.ledger.keys import (
     next_read_key,
     order_key,
     pace_key,
+    queue_key,
     queued_key,
     taken_key,
     urgent_key,
@@ -57,7 +59,7 @@ NOTHING = -1
 class Entry(NamedTuple):
     """One record to write: its key, the fence it must still have, its text, and its next look in ms (None: no look)."""
 
-    key: str
+    key: Key
     fence: int
     text: bytes | str
     look_ms: int | None = None
@@ -80,11 +82,11 @@ class PutBack(NamedTuple):
     document: str
 
 
-def _call(script: str, keys: Sequence[str], arguments: Sequence[Any]) -> ScriptCall:
+def _call(script: str, keys: Sequence[Key], arguments: Sequence[Any]) -> ScriptCall:
     return ScriptCall(load_script("worker.ledger", script), keys, arguments)
 
 
-def _hands(worker: str) -> list[str]:
+def _hands(worker: str) -> list[Key]:
     """Name what every step that takes orders reads and writes about the worker."""
     return [WORKERS, held_key(worker), taken_key(worker)]
 
@@ -106,7 +108,7 @@ def claim_call(worker: str, lane: str, accounts: Sequence[Asked]) -> ScriptCall:
     return _call("claim", keys, arguments)
 
 
-def draw_call(worker: str, backlogs: Mapping[str, int], *, attended_ms: int) -> ScriptCall:
+def draw_call(worker: str, backlogs: Mapping[Key, int], *, attended_ms: int) -> ScriptCall:
     """Take from each backlog at most so many orders, and mark it as being worked on for `attended_ms`."""
     keys = [*_hands(worker), RISK_QUEUED, ROUTINE_QUEUED, BACKLOGS, *backlogs]
     return _call("draw", keys, [worker, attended_ms, ORDER_PREFIX, *backlogs.values()])
@@ -138,7 +140,7 @@ def dead_call(*, at_most: int) -> ScriptCall:
 
 def lost_call(lane: str, *, pickup_ms: int, at_most: int) -> ScriptCall:
     """Find orders whose message has vanished from the lane's queue."""
-    return _call("lost", [lane, queued_key(lane), front_key(lane)], [pickup_ms, at_most])
+    return _call("lost", [queue_key(lane), queued_key(lane), front_key(lane)], [pickup_ms, at_most])
 
 
 def forget_call(owner: str, names: Sequence[str]) -> ScriptCall:
@@ -158,7 +160,7 @@ def requeue_call(
     for order in orders:
         texts.setdefault(order.ucc, []).append(order.document)
     before, after = envelope(lane=lane, orders=texts)
-    fixed = [lane, queued_key(lane), held_key(owner), WATCH]
+    fixed = [queue_key(lane), queued_key(lane), held_key(owner), WATCH]
     fields = [before, after, why, crashes, owner, "end" if to_end else "front", ORDER_PREFIX]
     return _call(
         "requeue",

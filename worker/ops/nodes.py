@@ -6,6 +6,7 @@ from typing import Final, cast
 
 from config.settings import Settings
 from neo_cancel.connection import connect
+from neo_cancel.namespace import Namespace
 from worker.ledger.keys import WORKERS
 from worker.ops.ping import Pinger
 from worker.ops.process import Child
@@ -16,9 +17,10 @@ _PING_SECONDS: Final = 0.5
 
 
 def leases(redis_url: str) -> frozenset[bytes]:
-    """Read which workers have a lease, by id; a worker that signed off is not among them."""
+    """Read which workers of the environment's namespace have a lease, by id; one that signed off is not among them."""
+    namespace = Namespace(_settings(redis_url).namespace)
     with connect(redis_url) as client:
-        found = cast("list[bytes]", client.zrangebyscore(WORKERS, "(0", "+inf"))
+        found = cast("list[bytes]", client.zrangebyscore(namespace.named(WORKERS), "(0", "+inf"))
     return frozenset(found)
 
 
@@ -46,7 +48,10 @@ def wait_for_nodes(
 
     for count, child in enumerate(nodes.values(), start=1):
         wait(child, partial(has_leases, count))
-    settings = Settings(redis_url=redis_url)  # pyright: ignore[reportCallIssue]
-    with open_pinger(settings) as pinger:
+    with open_pinger(_settings(redis_url)) as pinger:
         for node, child in nodes.items():
             wait(child, partial(pinger.answers, node, timeout_seconds=_PING_SECONDS))
+
+
+def _settings(redis_url: str) -> Settings:
+    return Settings(redis_url=redis_url)  # pyright: ignore[reportCallIssue]

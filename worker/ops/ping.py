@@ -1,4 +1,4 @@
-"""Ask worker nodes whether they consume, over Celery's remote control."""
+"""Ask worker nodes whether they answer and what they consume, over Celery's remote control."""
 
 import socket
 from types import TracebackType
@@ -8,6 +8,7 @@ from celery import Celery
 
 from config.settings import Settings
 from worker.consuming.celery_options import celery_options
+from worker.consuming.lanes import IDLE_LANES
 
 __all__ = ["Pinger"]
 
@@ -37,6 +38,16 @@ class Pinger:
 
     def answers(self, node: str, *, timeout_seconds: float = _ANSWER_SECONDS) -> bool:
         """Ask one node; False when it does not answer in time. `%h` in its name is this host."""
+        return self._ask(node, "ping", timeout_seconds) is not None
+
+    def idle_lanes(self, node: str, *, timeout_seconds: float = _ANSWER_SECONDS) -> list[str] | None:
+        """Ask one node which queues it was told to consume and does not; None when it does not answer in time."""
+        reply = self._ask(node, IDLE_LANES, timeout_seconds)
+        return None if reply is None else reply.get("idle")
+
+    def _ask(self, node: str, command: str, timeout_seconds: float) -> dict[str, Any] | None:
         name = node.replace("%h", socket.gethostname())
-        replies: Any = self._app.control.inspect(destination=[name], timeout=timeout_seconds, limit=1).ping()
-        return bool(replies) and name in replies
+        replies: Any = self._app.control.broadcast(
+            command, destination=[name], reply=True, timeout=timeout_seconds, limit=1
+        )
+        return next((reply[name] for reply in replies or () if name in reply), None)

@@ -1,20 +1,22 @@
-"""Keep a worker process alive: a parent starts another at once when one dies.
+"""Keep a worker process alive: a parent starts another at once when one dies, or is not well for long.
 
 The orders of a dead worker wait until its lease has run out and another worker takes over. A process that starts from nothing
 needs a second of a processor for its imports; one that is forked from a parent with these imports needs a tenth of that.
 """
 
 import os
+import select
 import signal
 import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
 from typing import Final
 
 from worker.observe.log import Log
+from worker.ops.watchdog import Watchdog
 
 __all__ = ["exit_code_of", "keep_alive", "next_pause"]
 
@@ -27,15 +29,16 @@ _LAST_SECONDS: Final = 15.0
 _SIGNALLED: Final = 128
 
 
-def keep_alive(work: Callable[[], int], log: Log) -> int:
+def keep_alive(work: Callable[[], int], log: Log, watchdog: Watchdog | None = None) -> int:
     """Run `work` in a child process, and in another one when that dies; answer the exit code of the last.
 
     A child that ends with 0 was asked to end, by a signal or through Celery's remote control, and is the last. The parent
     passes on every signal that stops: a second one means something else than the first. After a child that died within 5 s
     the parent pauses before it starts the next; the pause doubles up to 5 s. If the parent is killed, the child takes that
-    as a SIGTERM. Call it before there is any thread: only the calling one lives on in a child.
+    as a SIGTERM. A child that `watchdog` ends is followed by another, whatever it ended with; None watches nothing. Call it
+    before there is any thread: only the calling one lives on in a child.
     """
-    parent = _Parent(work, log)
+    parent = _Parent(work, log, watchdog)
     before = {number: signal.signal(number, parent.pass_on) for number in STOP_SIGNALS}
     before[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, parent.wake)
     before_fd = signal.set_wakeup_fd(parent.wake_fd, warn_on_full_buffer=False)
@@ -48,8 +51,8 @@ def keep_alive(work: Callable[[], int], log: Log) -> int:
 
 
 class _Parent:
-    def __init__(self, work: Callable[[], int], log: Log) -> None:
-        self._work, self._log = work, log
+    def __init__(self, work: Callable[[], int], log: Log, watchdog: Watchdog | None) -> None:
+        self._work, self._log, self._watchdog = work, log, watchdog
         self._child = 0
         self._is_stopping = False
         # Nothing is ever written: the reading end closes when the last writer, this process, is gone.
@@ -73,7 +76,8 @@ class _Parent:
             began_at = time.monotonic()
             code = self._live()
             lived = time.monotonic() - began_at
-            if self._is_stopping or code == 0:
+            was_ended = self._watchdog is not None and self._watchdog.has_acted
+            if self._is_stopping or (code == 0 and not was_ended):
                 return code
             pause = next_pause(pause, lived)
             self._log.error(
@@ -88,14 +92,14 @@ class _Parent:
                 return code
 
     def _live(self) -> int:
-        # A signal that came between the fork and the first line of the child would be handled as the parent's there.
-        signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
-        self._child = os.fork()
-        if not self._child:
-            self._be_the_child()
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
+        with _signals_held():
+            self._child = self._fork(self._work)
+        if self._watchdog:
+            self._watchdog.begin()
         status = self._wait()
         self._child = 0
+        if self._watchdog:
+            self._watchdog.end()
         code = os.waitstatus_to_exitcode(status)
         return code if code >= 0 else 128 - code
 
@@ -105,9 +109,24 @@ class _Parent:
             ended, status = os.waitpid(self._child, os.WNOHANG)
             if ended:
                 return status
-            os.read(self._woken, 4096)
+            # A worker that was asked to end answers no question, and is not to blame for it.
+            watchdog = None if self._is_stopping else self._watchdog
+            pause = watchdog.tend(self._child, self._look) if watchdog else None
+            if select.select([self._woken], [], [], pause)[0]:
+                os.read(self._woken, 4096)
 
-    def _be_the_child(self) -> None:
+    def _look(self, look: Callable[[], int]) -> int:
+        with _signals_held():
+            return self._fork(look)
+
+    def _fork(self, work: Callable[[], int]) -> int:
+        """Run `work` in a child and answer its id. Signals are held: the child lets them through once it is itself."""
+        child = os.fork()
+        if not child:
+            self._be_the_child(work)
+        return child
+
+    def _be_the_child(self, work: Callable[[], int]) -> None:
         code = 1
         try:
             signal.set_wakeup_fd(-1)
@@ -119,7 +138,7 @@ class _Parent:
                 signal.signal(number, signal.SIG_DFL)
             signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
             threading.Thread(target=_end_with_the_parent, args=(self._alive[0],), daemon=True).start()
-            code = exit_code_of(self._work)
+            code = exit_code_of(work)
         finally:
             sys.stdout.flush()
             sys.stderr.flush()
@@ -129,6 +148,16 @@ class _Parent:
         ends_at = time.monotonic() + seconds
         while time.monotonic() < ends_at and not self._is_stopping:
             time.sleep(_LOOK_SECONDS)
+
+
+@contextmanager
+def _signals_held() -> Generator[None]:
+    """Hold back the signals that stop: between a fork and its child's first line they would be handled as the parent's."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
 
 
 def next_pause(before: float, lived_seconds: float) -> float:

@@ -1,5 +1,6 @@
 """The commands of `neo-cancel`: what may be typed, and its help."""
 
+import os
 from collections.abc import Generator
 from contextlib import contextmanager
 
@@ -10,6 +11,7 @@ from neo_cancel.cli import options, verbs
 from neo_cancel.cli.bulk_file import BulkFile, opened
 from neo_cancel.cli.exits import ExitCode, complain
 from neo_cancel.errors import InvalidOrderError, LedgerError
+from neo_cancel.namespace import DEFAULT_NAMESPACE
 from neo_cancel.order import CancelOrder, Lane, Variety
 from neo_cancel.sync.producer import CancelProducer
 
@@ -25,7 +27,8 @@ An order that ended `unknown` or `blocked` stays watched: ask again with `status
 
 Redis: --redis-url, else NEO_CANCEL_REDIS_URL, else the address in the file var/redis-url of this folder or one above it, else
 redis://127.0.0.1:6379/0.
-A password is better kept in NEO_CANCEL_REDIS_URL: other users can read a command line.
+A password is better kept in NEO_CANCEL_REDIS_URL: other users can read a command line. NEO_CANCEL_NAMESPACE is the
+namespace of the workers' keys there, nc unless set.
 
 With --json, standard output holds one JSON object a line, and so do errors on standard error."""
 
@@ -40,7 +43,7 @@ app = typer.Typer(
 def run(*, as_json: bool) -> int:
     """Run the command with the process's arguments and answer its exit code. Wrong usage becomes one line."""
     try:
-        code = app(prog_name="neo-cancel", standalone_mode=False, obj=CancelProducer)
+        code = app(prog_name="neo-cancel", standalone_mode=False, obj=_connected)
     except TyperException as error:
         complain(f"{error.format_message()} (see --help)", kind="UsageError", as_json=as_json)
         return ExitCode.USAGE
@@ -159,9 +162,16 @@ def watch_command(
         return verbs.follow_bulk(producer, producer.bulk(batch), timeout_seconds=timeout, as_json=as_json)
 
 
+def _connected(url: str) -> CancelProducer:
+    return CancelProducer(url, namespace=os.environ.get("NEO_CANCEL_NAMESPACE") or DEFAULT_NAMESPACE)
+
+
 @contextmanager
 def _producer(context: typer.Context, redis_url: str | None) -> Generator[CancelProducer]:
-    """Make the producer by what `run` gave the command, CancelProducer or a test's own; its errors say whose address it has."""
+    """Make the producer by what `run` gave the command: one of the environment's namespace, or a test's own.
+
+    Its errors say whose address it has.
+    """
     found = options.address(redis_url)
     try:
         with context.obj(found.url) as producer:

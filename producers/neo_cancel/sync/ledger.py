@@ -10,6 +10,7 @@ from neo_cancel.bulk import keys_of
 from neo_cancel.enqueue import enqueue_script
 from neo_cancel.errors import LedgerUnavailableError
 from neo_cancel.keys import EVENTS, WORKERS, batch_key, order_key
+from neo_cancel.namespace import Namespace
 from neo_cancel.plan import Rounds
 from neo_cancel.translation import translated
 from neo_cancel.waiting import Pending
@@ -18,14 +19,16 @@ __all__ = ["Ledger"]
 
 _LOG: Final = logging.getLogger("neo_cancel")
 _Read = TypeVar("_Read")
+_DEFAULT: Final = Namespace()
 
 
 class Ledger:
-    """Ask Redis at `address`, which holds no password. Errors are those of neo_cancel.errors."""
+    """Ask Redis at `address`, which holds no password, in one namespace. Errors are those of neo_cancel.errors."""
 
     # Any: redis-py types the replies of its two clients as one.
-    def __init__(self, redis: Any, address: str) -> None:
+    def __init__(self, redis: Any, address: str, namespace: Namespace = _DEFAULT) -> None:
         self._redis, self.address = redis, address
+        self._named, self._applied = namespace.named, namespace.applied
 
     def close(self) -> None:
         """Close the connections; a second call does nothing."""
@@ -44,38 +47,39 @@ class Ledger:
                     self._redis.script_load(script.text)
                 with self._redis.pipeline(transaction=False) as pipeline:
                     for call in group:
-                        pipeline.execute_command(*call.command)
+                        pipeline.execute_command(*self._applied(call.command))
                     rounds.take(pipeline.execute(raise_on_error=False))
 
     def members(self, batch: str) -> list[str]:
         """Name the orders of a bulk, each once; nothing for a bulk that the ledger does not know."""
         with translated(self.address):
-            members: list[bytes] = self._redis.lrange(batch_key(batch), 0, -1)
+            members: list[bytes] = self._redis.lrange(self._named(batch_key(batch)), 0, -1)
         # A chunk whose answer got lost was sent again and stands in the list twice.
         return list(dict.fromkeys(name.decode() for name in members))
 
     def value(self, ucc: str, order_number: str) -> bytes | None:
         """Read the record of an order; None where the ledger holds none."""
         with translated(self.address):
-            value: bytes | None = self._redis.get(order_key(ucc, order_number))
+            value: bytes | None = self._redis.get(self._named(order_key(ucc, order_number)))
         return value
 
     def values(self, names: Sequence[str]) -> list[bytes | None]:
         """Read the records of orders named UCC:ORDER_NUMBER, as many as one command may carry."""
         with translated(self.address):
-            values: list[bytes | None] = self._redis.mget(keys_of(names))
+            values: list[bytes | None] = self._redis.mget(self._applied(keys_of(names)))
         return values
 
     def last_event(self) -> str | bytes:
         """Name the newest event, or the beginning of the stream."""
         with translated(self.address):
-            last = self._redis.xrevrange(EVENTS, count=1)
+            last = self._redis.xrevrange(self._named(EVENTS), count=1)
         return last[0][0] if last else "0-0"
 
     def next_events(self, pending: Pending) -> Any:
         """Wait for events after the waiter's cursor, half a second at most."""
         with translated(self.address):
-            return self._redis.xread({EVENTS: pending.cursor}, count=500, block=pending.block_milliseconds)
+            streams = {self._named(EVENTS): pending.cursor}
+            return self._redis.xread(streams, count=500, block=pending.block_milliseconds)
 
     def retry_until_available(self, pending: Pending, read: Callable[[], _Read]) -> _Read:
         """Read, and try again while Redis is away and the waiter has time left. The log says so once, and when it is back."""
@@ -103,5 +107,5 @@ class Ledger:
     def _live_workers(self) -> int:
         with translated(self.address):
             seconds, microseconds = self._redis.time()
-            count: int = self._redis.zcount(WORKERS, seconds * 1000 + microseconds // 1000, "+inf")
+            count: int = self._redis.zcount(self._named(WORKERS), seconds * 1000 + microseconds // 1000, "+inf")
         return count

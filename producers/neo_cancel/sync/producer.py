@@ -10,6 +10,7 @@ from neo_cancel.bulk import decoded, final_records, slices
 from neo_cancel.connection import connect, shown_url
 from neo_cancel.errors import LedgerError, UnknownOrderError
 from neo_cancel.keys import DEFAULT_TTL_SECONDS
+from neo_cancel.namespace import DEFAULT_NAMESPACE, Namespace
 from neo_cancel.open_bulk import OpenBulk
 from neo_cancel.order import CancelOrder
 from neo_cancel.parcels import CHUNK_SIZE
@@ -26,7 +27,8 @@ class CancelProducer:
     """Enqueue cancels and learn what became of them. Safe to share between threads.
 
     `redis_url` is redis, rediss, unix or sentinel (see neo_cancel.connection). `time_to_live_seconds` is how long
-    records are kept, 7 days by default. `chunk_size` is the number of orders one message carries at most.
+    records are kept, 7 days by default. `chunk_size` is the number of orders one message carries at most. `namespace` is
+    that of the workers to ask, NEO_CANCEL_NAMESPACE there: they do not see the orders of another one.
     Nothing is connected before the first call; `connect()` does it early. Use it with `with` or call `close()`.
 
     Every call raises LedgerUnavailableError within 3 s where Redis is not there; a wait that has begun outlives a
@@ -35,10 +37,15 @@ class CancelProducer:
     """
 
     def __init__(
-        self, redis_url: str, *, time_to_live_seconds: int = DEFAULT_TTL_SECONDS, chunk_size: int = CHUNK_SIZE
+        self,
+        redis_url: str,
+        *,
+        time_to_live_seconds: int = DEFAULT_TTL_SECONDS,
+        chunk_size: int = CHUNK_SIZE,
+        namespace: str = DEFAULT_NAMESPACE,
     ) -> None:
         self._plan = Plan(time_to_live_seconds, chunk_size)
-        self._ledger = Ledger(connect(redis_url), shown_url(redis_url))
+        self._ledger = Ledger(connect(redis_url), shown_url(redis_url), Namespace(namespace))
         self.address = self._ledger.address
 
     def connect(self) -> Self:
