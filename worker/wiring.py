@@ -182,7 +182,7 @@ def _ledger(base: _Base, client: LedgerClient, in_hand: Callable[[], InHand]) ->
     )
     callbacks = LedgerCallbacks(
         is_watched=base.policies.is_watched,
-        on_urgent=lambda job: in_hand().escalate(job),
+        on_asked=lambda job, is_risk, until: in_hand().ask_more(job, is_risk=is_risk, until=until),
         on_written=written,
         on_lost=lambda: in_hand().abandon(),
     )

@@ -14,11 +14,11 @@ from neo_cancel.order import CancelOrder
 from neo_cancel.parcels import MAX_CHUNK_SIZE, Parcel, parcels
 from neo_cancel.scripts import Script, ScriptCall
 
-__all__ = ["BulkPlan", "Plan", "Rounds"]
+__all__ = ["BulkPlan", "Plan", "Rounds", "contradicts"]
 
 CALLS_AT_ONCE: Final = 20
 RELOADS_AT_MOST: Final = 3
-ACCEPTED, ATTACHED, DEAD_ALREADY = 0, 1, 2
+ACCEPTED, ATTACHED, DEAD_ALREADY, CONTRADICTS = 0, 1, 2, 3
 
 
 class Counts(TypedDict):
@@ -27,6 +27,7 @@ class Counts(TypedDict):
     duplicates: int
     attached: int
     answered: int
+    contradicted: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +44,9 @@ class BulkPlan:
         answers = [answer for reply in replies for answer in reply]
         return {
             "duplicates": self.duplicates,
-            "attached": answers.count(ATTACHED),
+            "attached": answers.count(ATTACHED) + answers.count(CONTRADICTS),
             "answered": answers.count(DEAD_ALREADY),
+            "contradicted": answers.count(CONTRADICTS),
         }
 
 
@@ -75,6 +77,11 @@ class Plan:
             for parcel in parcels(kept, self.chunk_size, bulk.messages)
         ]
         return BulkPlan(batch, [f"{order.ucc}:{order.order_number}" for order in kept], duplicates, calls)
+
+
+def contradicts(replies: Iterable[Sequence[int]]) -> bool:
+    """Tell whether an order was asked for before as something else, by the answers of the script."""
+    return any(CONTRADICTS in reply for reply in replies)
 
 
 class Rounds:

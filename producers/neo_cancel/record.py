@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from neo_cancel.order import Lane, Variety
 
@@ -194,4 +194,19 @@ def split(value: bytes) -> tuple[Header, Mapping[str, Any]]:
         maybe_sent == "1",
         int(crashes),
     )
-    return header, json.loads(document)
+    return header, _with_asked(json.loads(document), header.enqueued_ms)
+
+
+def _with_asked(document: Any, accepted_ms: int) -> dict[str, Any]:
+    """Put the more urgent lane and the later deadline that were asked for meanwhile (lua/enqueue.lua) in their places."""
+    if not isinstance(document, dict):
+        raise TypeError("the document must be a JSON object")
+    known = cast("dict[str, Any]", document)
+    match known.pop("asked", None):
+        case {"lane": lane, "until_ms": int() | float() as until_ms}:
+            if lane == Lane.RISK:
+                known["lane"] = str(Lane.RISK)
+            known["deadline_seconds"] = max(known.get("deadline_seconds", 0.0), (until_ms - accepted_ms) / 1000)
+        case _:
+            pass
+    return known

@@ -9,7 +9,7 @@ from importlib import resources
 from typing import Any, Final
 
 from neo_cancel.namespace import Key
-from neo_cancel.record import DEAD, WATCHABLE, WORKING, Status
+from neo_cancel.record import DEAD, HARMLESS, WATCHABLE, WORKING, Status
 
 __all__ = ["HANDS_SECONDS", "Script", "ScriptCall", "load_script"]
 
@@ -17,7 +17,12 @@ HANDS_SECONDS: Final = 86_400
 """How long it is kept what a worker took last and what became urgent in its hands: longer than any lease may be."""
 
 _DEFINED: Final = re.compile(r"^local (?:function )?(\w+)", re.MULTILINE)
-_STATUS_SETS: Final[Mapping[str, frozenset[Status]]] = {"DEAD": DEAD, "WORKING": WORKING, "WATCHABLE": WATCHABLE}
+_STATUS_SETS: Final[Mapping[str, frozenset[Status]]] = {
+    "DEAD": DEAD,
+    "HARMLESS": HARMLESS,
+    "WORKING": WORKING,
+    "WATCHABLE": WATCHABLE,
+}
 
 
 @dataclass(frozen=True, slots=True)

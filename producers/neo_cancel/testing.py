@@ -53,8 +53,8 @@ class RecordingProducer(CancelProducer):
     def enqueue(self, order: CancelOrder) -> OrderHandle:
         """Record one cancel; attach where it is under way, answer where it is dead."""
         distinct([order])
-        self._accept(order, None)
-        return OrderHandle(self, order.ucc, order.order_number)
+        before = self._accept(order, None)
+        return OrderHandle(self, order.ucc, order.order_number, contradicts=_contradicts(order, before))
 
     def enqueue_many(self, orders: Iterable[CancelOrder]) -> BulkHandle:
         """Record a bulk, with the counts the ledger would give. Raises InvalidOrderError for an empty one."""
@@ -70,7 +70,8 @@ class RecordingProducer(CancelProducer):
         self._batches.setdefault(bulk.batch, []).extend(names)
         dead = sum(record is not None and record.is_dead for record in before)
         working = sum(record is not None and not record.is_final for record in before)
-        bulk.counts.update(duplicates=duplicates, attached=working, answered=dead)
+        other = sum(_contradicts(order, record) for order, record in zip(kept, before, strict=True))
+        bulk.counts.update(duplicates=duplicates, attached=working, answered=dead, contradicted=other)
         return names
 
     def bulk(self, batch: str) -> BulkHandle:
@@ -114,6 +115,23 @@ class RecordingProducer(CancelProducer):
             )
             self._records[fresh.key] = fresh
             self.orders.append(order)
-        elif not before.is_dead and order.lane == Lane.RISK != before.lane:
-            self.orders.append(order)
+        elif not before.is_dead:
+            if order.lane == Lane.RISK != before.lane:
+                self.orders.append(order)
+            self._records[before.key] = _with_more(before, order)
         return before
+
+
+def _with_more(record: OrderRecord, order: CancelOrder) -> OrderRecord:
+    """Take over the more urgent lane and the later deadline."""
+    until = time.time() + order.effective_deadline_seconds
+    seconds = max(record.deadline_seconds, until - record.enqueued_at)
+    return replace(record, lane=min(record.lane, order.lane), deadline_seconds=seconds)
+
+
+def _contradicts(order: CancelOrder, record: OrderRecord | None) -> bool:
+    """Tell whether work is under way for a request that says something else of the order."""
+    if record is None or record.is_final:
+        return False
+    symbols = {order.trading_symbol, record.trading_symbol} - {None}
+    return (order.variety, order.amo) != (record.variety, record.amo) or len(symbols) > 1

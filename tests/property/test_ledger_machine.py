@@ -65,7 +65,7 @@ class Worker:
             LedgerOptions(lease=A_LIFETIME, gather=0, time_to_live=60, watch_interval=A_LIFETIME, pickup=0),
             LedgerCallbacks(
                 is_watched=lambda ucc, status: status in WATCHED,
-                on_urgent=lambda job: None,
+                on_asked=lambda job, is_risk, until: None,
                 on_written=lambda job, is_ours: self.written.pop(job).set_result(is_ours),
                 on_lost=self.on_lost,
             ),

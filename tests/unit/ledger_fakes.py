@@ -86,6 +86,7 @@ class Worker:
         self.events: list[Event] = []
         self.written: list[tuple[str, bool]] = []
         self.urgent: list[str] = []
+        self.until: list[float] = []
         self.lost = 0
         self.client = LedgerClient(redis, server or Server(), self.events.append)
         self.room = LedgerRoom(
@@ -93,12 +94,17 @@ class Worker:
             LedgerOptions(lease=LEASE_SECONDS, gather=0.0, time_to_live=600, watch_interval=60.0, pickup=pickup),
             LedgerCallbacks(
                 is_watched=lambda _, status: status == "unknown",
-                on_urgent=lambda job: self.urgent.append(job.name),
+                on_asked=self.on_asked,
                 on_written=lambda job, is_ours: self.written.append((job.name, is_ours)),
                 on_lost=self.on_lost,
             ),
             self.events.append,
         )
+
+    def on_asked(self, job: Job, is_risk: bool, until: float) -> None:
+        if is_risk:
+            self.urgent.append(job.name)
+        self.until.append(until)
 
     def on_lost(self) -> None:
         self.lost += 1

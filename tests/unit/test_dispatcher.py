@@ -229,11 +229,11 @@ async def test_no_watched_order_is_taken_while_draining():
 async def test_an_order_that_became_urgent_overtakes_and_stays_urgent():
     desk = Desk()
     held = desk.ledger.hold(job(1))
-    desk.in_hand.escalate(held)
+    desk.in_hand.ask_more(held, is_risk=True)
     assert ([held], "risk", "risk") == (desk.orders.escalated, held.lane, held.document["lane"])
 
 
 async def test_urgency_changes_nothing_for_risk_orders():
     desk = Desk()
-    desk.in_hand.escalate(desk.ledger.hold(job(1, lane="risk")))
+    desk.in_hand.ask_more(desk.ledger.hold(job(1, lane="risk")), is_risk=True)
     assert [] == desk.orders.escalated

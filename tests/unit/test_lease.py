@@ -46,7 +46,7 @@ class Rig:
             self.compared,
             validity=Validity(10.0, self.clock),
             on_lost=lambda: self.losses.append(len(self.held)),
-            on_urgent=self.urgent.append,
+            on_asked=lambda job, is_risk, until: self.urgent.append((job, is_risk, until)),
             publish=self.events.append,
         )
 
@@ -123,7 +123,7 @@ async def test_a_held_order_that_became_urgent_is_told_and_one_that_has_gone_is_
     mine = job(1)
     rig.held.add(mine)
     await rig.lease.renew()
-    assert [mine] == rig.urgent
+    assert [(mine, True, 0.0)] == rig.urgent
 
 
 async def test_recovery_may_reap_while_the_lease_is_steady():

@@ -31,7 +31,7 @@ def test_ten_thousand_orders_of_a_hundred_accounts_take_one_round_trip():
         rounds.take([[0] * 500] * len(group))
         count += 1
     assert 1 == count
-    assert {"duplicates": 0, "attached": 0, "answered": 0} == bulk.counts(rounds.replies)
+    assert {"duplicates": 0, "attached": 0, "answered": 0, "contradicted": 0} == bulk.counts(rounds.replies)
 
 
 def test_a_server_that_loses_the_scripts_each_time_is_an_error_in_the_end():

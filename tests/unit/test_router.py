@@ -175,6 +175,24 @@ async def test_a_patient_wait_ends_at_the_deadline():
     assert (Status.CANCELLED, True, 1) == result(await desk.run(job(deadline=0.4)))
 
 
+async def test_an_order_that_waits_for_its_turn_is_worked_on_for_longer_when_that_is_asked_for():
+    """Its account is paused beyond the first deadline."""
+    desk, one = Desk(Broker(OK)), job(deadline=0.2)
+    desk.router.queues.pause(one.ucc, 0.4)
+    done = asyncio.ensure_future(desk.run(one))
+    await asyncio.sleep(0.01)
+    desk.router.extend(one, one.deadline_at + 60)
+    assert (Status.CANCELLED, True, 1) == result(await asyncio.wait_for(done, 20))
+
+
+async def test_an_order_that_waits_for_proof_is_worked_on_for_longer_too():
+    desk, one = Desk(Broker((LOST, False), OK), reading=ReadingPolicy(gather=0.5)), job(deadline=0.3)
+    done = asyncio.ensure_future(desk.run(one))
+    await asyncio.sleep(0.01)
+    desk.router.extend(one, one.deadline_at + 60)
+    assert (Status.CANCELLED, True, 2) == result(await asyncio.wait_for(done, 20))
+
+
 # ---------------------------------------------------------------------- what is recorded
 
 

@@ -48,9 +48,14 @@ class InHand:
         else:
             self._orders.take(job)
 
-    def escalate(self, job: Job) -> None:
-        """Make an order a risk order, for good. For one that is a risk order this does nothing."""
-        if not job.is_risk:
+    def ask_more(self, job: Job, *, is_risk: bool, until: float = 0.0) -> None:
+        """Make an order a risk order, for good, and work on it until then, in seconds since the epoch (0: as before).
+
+        What it is or has already changes nothing.
+        """
+        if until > job.deadline_at and not job.is_watched:
+            self._orders.extend(job, until)
+        if is_risk and not job.is_risk:
             job.escalate()
             self._orders.escalate(job)
 

@@ -21,6 +21,10 @@ class Orders(Protocol):
         """Let an order that has become urgent overtake, wherever it is."""
         ...
 
+    def extend(self, job: Job, until: float) -> None:
+        """Work on an order until then, in seconds since the epoch, wherever it is."""
+        ...
+
     def abandon(self) -> None:
         """Let go of every order at once; no end comes back for them."""
         ...

@@ -40,13 +40,14 @@ class LedgerOptions:
 class LedgerCallbacks:
     """What the rest of a worker is asked and called for.
 
-    `is_watched`: whether an order of this account that ended with this status is watched. `on_urgent`: a held order was asked
-    for again as risk. `on_written`: an order's final status is in the ledger, or, with False, another worker owns the order.
-    `on_lost`: the lease is lost; no order is held any more, and `on_written` was called for each that had just ended.
+    `is_watched`: whether an order of this account that ended with this status is watched. `on_asked`: more was asked for a held
+    order: whether as risk, and until when, in seconds since the epoch (0: as before). `on_written`: an order's final status is in
+    the ledger, or, with False, another worker owns the order. `on_lost`: the lease is lost; no order is held any more, and
+    `on_written` was called for each that had just ended.
     """
 
     is_watched: Callable[[str, Status], bool]
-    on_urgent: Callable[[Job], None]
+    on_asked: Callable[[Job, bool, float], None]
     on_written: Callable[[Job, bool], None]
     on_lost: Callable[[], None]
 
@@ -71,7 +72,7 @@ class LedgerRoom:
             Reconciliation(client, held, requeuer),
             validity=Validity(options.lease),
             on_lost=self._lease_lost,
-            on_urgent=callbacks.on_urgent,
+            on_asked=callbacks.on_asked,
             publish=publish,
         )
         records = Records(client, lease, watch_policy, ttl_seconds=ttl_seconds)

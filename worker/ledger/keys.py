@@ -7,9 +7,9 @@ risk, routine             list        permanent          Celery's queues, one li
 nc:queued:LANE            sorted set  permanent          orders that wait in that queue, by their message's time
 nc:workers                sorted set  permanent          workers by the end of their lease
 nc:held:WORKER            set         while work goes on what a worker holds; emptied by its work or by recovery
-nc:urgent:WORKER          list        a day              orders held by that worker that became urgent
+nc:urgent:WORKER          list        a day              orders held by that worker for which more was asked
 nc:taken:WORKER           list        a day              what a worker took since it last cleared its suspects
-nc:backlog:LANE:UCC       list        time to live       orders of an account beyond what its workers take at once
+nc:backlog:LANE:UCC       list        until worked off   orders of an account beyond what its workers take at once
 nc:backlogs               sorted set  permanent          backlogs by when another worker takes them over
 nc:front:LANE             list        60 s               how far that queue was worked off at recovery's latest looks
 nc:leader:JOB             string      under its period   a worker has begun the job in this period, for all workers
@@ -17,10 +17,8 @@ nc:watch                  sorted set  permanent          orders that ended while
 nc:events                 stream      about 20,000       "ended": lines of "UCC:NUMBER status"
 nc:dead_letters           list        about 10,000       messages, orders and records that cannot be used, with the reason
 nc:counters               hash        permanent          what happened how often, over all workers
-nc:pace:UCC               list        seconds            when an account sent, over all workers
-nc:pace:UCC:risk          string      under 2 s          a risk cancel of the account waits for its turn
+nc:pace:UCC               string      seconds            when an account sent, over all workers, and what holds it back
 nc:read:UCC               string      seconds            when an account's book may be read next, over all workers
-nc:pace:UCC:slow          hash        60 s               how much the broker's complaints slow the account
 
 These are the names of the default namespace. A name is a Key; the client that sends it puts the service's own namespace in
 (neo_cancel/namespace.py): `desk:order:...` and the queues `desk:risk`, `desk:routine` in the namespace `desk`.
@@ -52,6 +50,7 @@ from neo_cancel.order import Lane
 
 __all__ = [
     "BACKLOGS",
+    "BACKLOG_PREFIX",
     "COUNTERS",
     "DEAD_LETTERS",
     "DEAD_LETTERS_KEPT",
@@ -86,6 +85,7 @@ DEAD_LETTERS_KEPT: Final = 10_000
 
 DEAD_LETTERS: Final = Key("nc:dead_letters")
 COUNTERS: Final = Key("nc:counters")
+BACKLOG_PREFIX: Final = Key("nc:backlog:")
 HELD_PREFIX: Final = Key("nc:held:")
 TAKEN_PREFIX: Final = Key("nc:taken:")
 RISK_QUEUED: Final = queued_key(Lane.RISK)

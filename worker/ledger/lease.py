@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 from neo_cancel.messages import new_id
+from neo_cancel.order import Lane
 from neo_cancel.scripts import ScriptCall
 from worker.ledger.client import LedgerClient
 from worker.ledger.held import Held
@@ -55,7 +56,8 @@ class Lease:
     """While it is valid, no other worker takes over the orders of this one.
 
     One per process; all methods belong to its event loop. A lost lease stays lost: this worker then holds nothing, calls
-    `on_lost`, and goes on under a new id. `on_urgent` is called with each held order that was asked for again as risk.
+    `on_lost`, and goes on under a new id. `on_asked` is called with each held order for which more was
+    asked: whether as risk, and until when, in seconds since the epoch (0: as before).
     """
 
     def __init__(
@@ -66,11 +68,11 @@ class Lease:
         *,
         validity: Validity,
         on_lost: Callable[[], None],
-        on_urgent: Callable[[Job], None],
+        on_asked: Callable[[Job, bool, float], None],
         publish: Publish,
     ) -> None:
         self._ledger, self._held, self._reconciliation, self._validity = ledger, held, reconciliation, validity
-        self._on_lost, self._on_urgent, self._publish = on_lost, on_urgent, publish
+        self._on_lost, self._on_asked, self._publish = on_lost, on_asked, publish
         self.worker = new_id()
 
     @property
@@ -92,7 +94,7 @@ class Lease:
         """Take or renew the lease. Waits for a server that is away; an answer about a former id changes nothing."""
         asked_at, sent_at, worker = self._validity.clock(), uptime(), self.worker
         call = renew_call(worker, lease_ms=int(self.seconds * 1000), is_first=not self._validity.is_taken)
-        server_ms, is_kept, count, *urgent = await self._ledger.call(call)
+        server_ms, is_kept, count, *news = await self._ledger.call(call)
         self._ledger.learn_time(server_ms, asked_at=sent_at)
         if worker != self.worker:
             # Several tasks renewed at once, and another answer came first.
@@ -103,14 +105,18 @@ class Lease:
         if not self._validity.is_taken:
             self._publish(LeaseTaken(worker, os.getpid()))
         self._validity.renew(asked_at)
-        for name in urgent:
-            self.escalate(name.decode())
+        for words in news:
+            self._tell(*words.decode().split(" "))
         await self._reconciliation.compare(worker, count)
 
     def escalate(self, name: str) -> None:
         """Say that an order was asked for again as risk. For one that is not held this does nothing."""
         if (job := self._held.get(name)) is not None:
-            self._on_urgent(job)
+            self._on_asked(job, True, 0.0)
+
+    def _tell(self, name: str, lane: str = Lane.RISK, until_ms: str = "0") -> None:
+        if (job := self._held.get(name)) is not None:
+            self._on_asked(job, lane == Lane.RISK, int(until_ms) / 1000)
 
     async def take(self, step: Callable[[str], ScriptCall]) -> Any:
         """Run a script that takes orders, made for the worker's id; again under a new id where the lease is lost meanwhile."""

@@ -7,6 +7,7 @@ from neo_cancel.messages import envelope
 from neo_cancel.namespace import Key
 from neo_cancel.scripts import ScriptCall, load_script
 from worker.ledger.keys import (
+    BACKLOG_PREFIX,
     BACKLOGS,
     EVENTS,
     EVENTS_KEPT,
@@ -126,10 +127,10 @@ def orphans_call(lanes: Iterable[str], *, attended_ms: int) -> ScriptCall:
 
 def record_call(worker: str, entries: Sequence[Entry], *, ttl_seconds: int) -> ScriptCall:
     """Write what a worker knows of orders it holds."""
-    arguments: list[Any] = [worker, ttl_seconds, EVENTS_KEPT, ORDER_PREFIX]
+    arguments: list[Any] = [worker, ttl_seconds, EVENTS_KEPT, ORDER_PREFIX, BACKLOG_PREFIX]
     for entry in entries:
         arguments += (entry.fence, entry.text, "" if entry.look_ms is None else entry.look_ms)
-    fixed = [held_key(worker), EVENTS, WATCH, RISK_QUEUED, ROUTINE_QUEUED]
+    fixed = [held_key(worker), EVENTS, WATCH, RISK_QUEUED, ROUTINE_QUEUED, BACKLOGS]
     return _call("record", [*fixed, *(entry.key for entry in entries)], arguments)
 
 

@@ -107,6 +107,11 @@ class Job:
         """Make it a risk order, for good. For one that is a risk order this does nothing."""
         self.lane = self.document["lane"] = Lane.RISK.value
 
+    def extend(self, until: float) -> None:
+        """Have it worked on until then, in seconds since the epoch."""
+        self.deadline_at = until
+        self.document["deadline_seconds"] = until - self.accepted_at
+
     def find_on(self, page: BookPage | None, began_at: float) -> LookResult:
         """Answer what a read of the book shows of it, which began then by the ledger's clock; see find."""
         return LookResult(find(page, self.order_number, self.day_began_at), "book", began_at)

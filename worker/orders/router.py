@@ -99,6 +99,13 @@ class Router:
         """Let an order that became urgent overtake, wherever it is."""
         self.queues.escalate(job)
 
+    def extend(self, job: Job, until: float) -> None:
+        """Work on an order until then, in seconds since the epoch, wherever it is; it has its turn by its new deadline."""
+        waiting = self.queues.take_out(job.ucc, [job.order_number])
+        job.extend(until)
+        for one in waiting:
+            self._put(one, Send())
+
     async def stop(self, at: float) -> None:
         """Let go of every order, of one in flight at the latest `at`, by the loop's clock. Nothing is written for them."""
         loop = asyncio.get_running_loop()
@@ -220,17 +227,8 @@ class Router:
     def _finish(self, job: Job, end: Finish, now: float) -> None:
         self._machine.conclude(job, end, now)
         if end.status is not None:
-            document = job.document
-            self._publish(
-                Ended(
-                    job.name,
-                    str(job.status),
-                    job.attempts,
-                    document.get("code"),
-                    document.get("batch"),
-                    verified=document.get("verified", False),
-                )
-            )
+            code, batch, verified = (job.document.get(name) for name in ("code", "batch", "verified"))
+            self._publish(Ended(job.name, str(job.status), job.attempts, code, batch, verified=bool(verified)))
         self._ledger.finish(job)
 
     def _fail(self, job: Job, error: Exception) -> None:

@@ -15,7 +15,7 @@ from neo_cancel.namespace import DEFAULT_NAMESPACE, Namespace
 from neo_cancel.open_bulk import OpenBulk
 from neo_cancel.order import CancelOrder
 from neo_cancel.parcels import CHUNK_SIZE
-from neo_cancel.plan import Plan, Rounds
+from neo_cancel.plan import Plan, Rounds, contradicts
 from neo_cancel.record import OrderRecord
 from neo_cancel.waiting import Pending
 
@@ -70,12 +70,13 @@ class AsyncCancelProducer:
     async def enqueue(self, order: CancelOrder) -> AsyncOrderHandle:
         """Accept one cancel: when this returns, the ledger holds it and a worker has been called.
 
-        Called twice for an order that is being worked on, the second call attaches to the first; for one proven dead
-        on the same trading day it is answered from the ledger. Raises LedgerUnavailableError or LedgerRefusedError;
-        then repeat it, nothing doubles.
+        Called twice for an order that is being worked on, the second call attaches to the first, which takes over the more
+        urgent lane and the later deadline; for one proven dead on the same trading day it is answered from the ledger. Raises
+        LedgerUnavailableError or LedgerRefusedError; then repeat it, nothing doubles.
         """
-        await self._ledger.run(Rounds(self._plan.one(order)))
-        return AsyncOrderHandle(self, order.ucc, order.order_number)
+        rounds = Rounds(self._plan.one(order))
+        await self._ledger.run(rounds)
+        return AsyncOrderHandle(self, order.ucc, order.order_number, contradicts=contradicts(rounds.replies))
 
     async def enqueue_many(self, orders: Iterable[CancelOrder]) -> AsyncBulkHandle:
         """Accept a bulk: risk orders first, many in a message.

@@ -22,6 +22,9 @@ def cancel_order(
 ) -> ExitCode:
     """Enqueue one order. Without `wait`, an accepted order is a success."""
     handle = producer.enqueue(order)
+    if handle.contradicts:
+        told = f"order {order.ucc}:{order.order_number} is under way as another variety, AMO or symbol: the order book settles it"
+        complain(told, kind="Contradiction", as_json=as_json)
     if not wait:
         show_order(handle.status(), as_json=as_json)
         return ExitCode.NONE_MAY_WORK
@@ -107,7 +110,8 @@ def show_order_status(producer: CancelProducer, ucc: str, order_number: str, *, 
 
 
 def _show_accepted(handle: BulkHandle, *, skipped: int, as_json: bool) -> None:
-    counts = {"duplicates": handle.duplicates, "attached": handle.attached, "answered": handle.answered}
+    names = ("duplicates", "attached", "answered", "contradicted")
+    counts = {name: getattr(handle, name) for name in names}
     if as_json:
         write_object("accepted", {"batch": handle.batch, "asked": len(handle), **counts, "skipped": skipped})
     else:

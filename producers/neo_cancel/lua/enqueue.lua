@@ -16,13 +16,24 @@
 -- ARGV[8]  how many backlogs there are
 -- ARGV[9...]  for each backlog, how many of the next orders go there; then the orders' documents (JSON), one per record
 --
--- Answers one number an order: 0 accepted, 1 attached to work under way, 2 dead already, which holds for a trading day.
+-- Answers one number an order: 0 accepted, 1 attached to work under way, 2 dead already, which holds for a trading day, 3 attached to
+-- work under way whose variety, AMO flag or symbol this request contradicts: the order book settles that.
+-- What is attached may ask for more: the record takes the more urgent lane and the later deadline, and whoever holds it is told.
 -- On a later day the number may be another order's: its record begins anew and keeps nothing but the fence, which tells old writers.
 -- A record that cannot be read is one of no use: the order is accepted anew.
 local queue, queued, batch, backlogs, watch_list = unpack(KEYS, 1, 5)
 local ttl, lane, in_message, backlog_count = ARGV[1], ARGV[4], tonumber(ARGV[7]), tonumber(ARGV[8])
 local first_record, first_document, name_at = 6 + backlog_count, 9 + backlog_count, #ARGV[5] + 1
 local now = now_ms()
+
+-- Say what a request asks for beyond what is known of an order: the lane and until when, ms; nil for nothing.
+local function more_than(known, asked, accepted, now)
+  local until_known, until_asked = known_until(known, accepted), now + (tonumber(asked.deadline_seconds) or 0) * 1000
+  local is_urgent = known.lane == 'risk' or type(known.asked) == 'table' and known.asked.lane == 'risk'
+  local is_more_urgent = lane == 'risk' and not is_urgent
+  if not is_more_urgent and until_asked <= until_known then return nil end
+  return {lane = (is_urgent or is_more_urgent) and 'risk' or lane, until_ms = math.max(until_known, until_asked), is_risk = is_more_urgent}
+end
 
 -- Each order's place: 0 in the message, else the number of its backlog.
 local places, last = {}, in_message
@@ -44,9 +55,10 @@ for i, old in ipairs(redis.call('MGET', unpack(KEYS, first_record))) do
   elseif DEAD[status] and not is_old then
     answers[i] = 2
   elseif WORKING[status] and not (is_old and owner == '-') then
-    answers[i] = 1
-    -- Asked for again with more urgency: it goes to the faster lane, too, and the worker that takes it first works on it.
-    if lane == 'risk' and read_document(before).lane ~= 'risk' then steps[i] = {owner} end
+    local known, asked = read_document(before), read_document(document)
+    answers[i] = contradicts(asked, known) and 3 or 1
+    local more = more_than(known, asked, accepted, now)
+    if more then steps[i] = {owner = owner, more = more, record = with_more(old, more)} end
   else
     -- Ended, but the order may still work: a new job, which knows that a cancel may have been sent before on this day.
     if is_old then sent = '0' end
@@ -63,10 +75,17 @@ for i, name in ipairs(members) do
     redis.call('SET', KEYS[first_record + i - 1], step, 'EX', ttl)
     fresh[#fresh + 1] = name
   end
+  if type(step) == 'table' then
+    redis.call('SET', KEYS[first_record + i - 1], step.record, 'KEEPTTL')
+    if step.owner ~= '-' then
+      tell(ARGV[6] .. step.owner, string.format('%s %s %d', name, step.more.lane, step.more.until_ms))
+    end
+    -- With more urgency it goes to the faster lane, too, and the worker that takes it first works on it.
+    step = step.more.is_risk and (step.owner == '-' or not place)
+  end
   if step and place then
     filled[place] = filled[place] or {}
-    local owner = type(step) == 'table' and step[1] or '-'
-    if owner == '-' then table.insert(filled[place], name) else escalate(ARGV[6] .. owner, name) end
+    table.insert(filled[place], name)
   elseif step then
     wakes = true
     if type(step) == 'string' then

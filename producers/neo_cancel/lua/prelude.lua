@@ -1,5 +1,5 @@
 -- What the scripts share. neo_cancel/scripts.py puts it in front of each of them, behind what it writes from Python: the
--- sets of statuses DEAD, WORKING and WATCHABLE, and HANDS_SECONDS.
+-- sets of statuses DEAD, HARMLESS, WORKING and WATCHABLE, and HANDS_SECONDS.
 --
 -- A record is "status fence owner accepted_ms maybe_sent crashes {document}". The owner is '-' where no worker holds the order.
 -- KEYS name every key that a script knows beforehand. Of keys that it finds out about, ARGV has what stands in front of the name.
@@ -120,8 +120,34 @@ local function keep_pace(key, pace, now, most, longest)
   redis.call('SET', key, table.concat(words, ' '), 'PX', math.ceil((last - now) / 1000))
 end
 
--- Tell the worker that holds an order that it became urgent.
-local function escalate(urgent, name)
-  redis.call('RPUSH', urgent, name)
+-- Tell the worker that holds an order that more was asked for: its name alone says risk, "name lane until_ms" both.
+local function tell(urgent, news)
+  redis.call('RPUSH', urgent, news)
   redis.call('EXPIRE', urgent, HANDS_SECONDS)
+end
+
+-- What stands at a record's end once more was asked for while it was worked on. No other text can look like it: in a JSON string
+-- quotation marks have a backslash before them.
+local ASKED = ', "asked": {'
+
+-- Write into a record, at its end, the lane and until when, ms, it was asked for meanwhile; neo_cancel/record.py reads it.
+local function with_more(record, more)
+  local at = string.find(record, ASKED, 1, true)
+  local before = at and string.sub(record, 1, at - 1) or string.sub(record, 1, -2)
+  return string.format('%s%s"lane": "%s", "until_ms": %d}}', before, ASKED, more.lane, more.until_ms)
+end
+
+-- Tell until when, ms, an order was asked for, which was accepted then.
+local function known_until(document, accepted)
+  local at = accepted + (tonumber(document.deadline_seconds) or 0) * 1000
+  local asked = type(document.asked) == 'table' and tonumber(document.asked.until_ms) or 0
+  return math.max(at, asked)
+end
+
+-- Tell whether two requests for one order say different things of it. What one does not name is no contradiction.
+local function contradicts(one, other)
+  for _, field in ipairs({'variety', 'trading_symbol'}) do
+    if one[field] and other[field] and one[field] ~= other[field] then return true end
+  end
+  return (one.amo or false) ~= (other.amo or false)
 end

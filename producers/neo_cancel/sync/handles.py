@@ -28,10 +28,14 @@ class Records(Protocol):
 
 
 class OrderHandle:
-    """One order's cancel, to ask about and to wait for."""
+    """One order's cancel, to ask about and to wait for.
 
-    def __init__(self, records: Records, ucc: str, order_number: str) -> None:
-        self._records = records
+    `contradicts`: work on it was under way for a request with another variety, AMO flag or symbol; the order book settles which
+    is right. False for an order that is only asked about.
+    """
+
+    def __init__(self, records: Records, ucc: str, order_number: str, *, contradicts: bool = False) -> None:
+        self._records, self.contradicts = records, contradicts
         self.ucc, self.order_number = ucc, order_number
 
     def __repr__(self) -> str:
@@ -57,8 +61,9 @@ class OrderHandle:
 class BulkHandle:
     """Many orders' cancels, `names` being the orders as UCC:ORDER_NUMBER.
 
-    `duplicates` were collapsed, `attached` were under way already, `answered` were dead already; all 0 for a bulk asked
-    for by its id.
+    `duplicates` were collapsed, `attached` were under way already, `answered` were dead already. Of those attached,
+    `contradicted` were asked for before with another variety, AMO flag or symbol, which the order book settles. All are 0 for
+    a bulk asked for by its id.
     """
 
     def __init__(
@@ -70,10 +75,12 @@ class BulkHandle:
         duplicates: int = 0,
         attached: int = 0,
         answered: int = 0,
+        contradicted: int = 0,
     ) -> None:
         self._records = records
         self.batch, self.names = batch, tuple(names)
         self.duplicates, self.attached, self.answered = duplicates, attached, answered
+        self.contradicted = contradicted
 
     def __repr__(self) -> str:
         return f"BulkHandle({self.batch}, {len(self.names)} {'order' if len(self.names) == 1 else 'orders'})"

@@ -50,7 +50,7 @@ for account = 1, accounts do
       answers[i] = value
     elseif lane == 'risk' and owner ~= '-' then
       -- Held by a worker in the slower lane.
-      escalate(ARGV[4] .. owner, name)
+      tell(ARGV[4] .. owner, name)
     end
   end
   at = last

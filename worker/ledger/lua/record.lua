@@ -4,22 +4,48 @@
 -- KEYS[2]  the events: orders that became final             stream
 -- KEYS[3]  the watch list (score: next look, ms)            sorted set
 -- KEYS[4], KEYS[5]  orders that wait in the risk and the routine queue   sorted sets
--- KEYS[6...]  the orders' records                           string
+-- KEYS[6]  the backlogs (score: when another worker takes it over, ms)   sorted set
+-- KEYS[7...]  the orders' records                           string
 -- ARGV[1]  the worker's id
 -- ARGV[2]  time to live of a record, seconds
 -- ARGV[3]  about how many events to keep
 -- ARGV[4]  what a record's key has in front of the order's name
--- ARGV[5...]  for each record: fence, new record, next look in ms or ''
+-- ARGV[5]  what a backlog's key has in front of lane and account
+-- ARGV[6...]  for each record: fence, new record, next look in ms or ''
 --
 -- A record whose owner is '-' ends the work: the order leaves the worker's hands and an event is sent.
 -- Answers one number an order: 1 written, 0 not, because a newer owner has it.
 -- A lower fence in the ledger is no newer owner: the server has lost its last second of writes, the claim among them. What ends
 -- the work is written all the same, unless there is a proof already; what goes on is not: no recovery would miss it here.
-local held, events, watch_list, risk_queued, routine_queued = unpack(KEYS, 1, 5)
+-- A worker that does not know yet what was asked for meanwhile does not overwrite it; an end that is none for the new deadline or lane
+-- puts the order into its account's backlog instead.
+local held, events, watch_list, risk_queued, routine_queued, backlogs = unpack(KEYS, 1, 6)
 local worker, ttl, name_at = ARGV[1], ARGV[2], #ARGV[4] + 1
 local answers, released, watched, ended = {}, {}, {}, {}
-for i, value in ipairs(redis.call('MGET', unpack(KEYS, 6))) do
-  local key, at = KEYS[i + 5], 2 + i * 3
+
+-- Answer what was asked for meanwhile as far as the text that a worker writes does not know it: nil for nothing.
+local function unknown_to(new, value)
+  local at = string.find(value, ASKED, 1, true)
+  if not at then return nil end
+  local asked = read_document(string.sub(value, at + #ASKED - 1, -2))
+  local _, _, _, accepted, _, _, document = parse(new)
+  local known, until_ms = read_document(document), tonumber(asked.until_ms) or 0
+  if asked.lane == 'risk' and known.lane ~= 'risk' or until_ms > known_until(known, accepted) + 1 then return asked end
+  return nil
+end
+
+-- Put an order back that its worker would end: it is queued again, with what the ledger knew and whether it may have been sent.
+local function put_back(key, name, value, new, asked)
+  local _, fence, _, accepted, _, crashes, document = parse(value)
+  local _, _, _, _, sent = parse(new)
+  local backlog = ARGV[5] .. asked.lane .. ':' .. string.match(name, '^[^:]+')
+  redis.call('SET', key, table.concat({'queued', fence, '-', accepted, sent, crashes, document}, ' '), 'KEEPTTL')
+  redis.call('RPUSH', backlog, name)
+  redis.call('ZADD', backlogs, 'NX', 0, backlog)
+end
+
+for i, value in ipairs(redis.call('MGET', unpack(KEYS, 7))) do
+  local key, at = KEYS[i + 6], 3 + i * 3
   local fence, new, look = tonumber(ARGV[at]), ARGV[at + 1], ARGV[at + 2]
   local name = string.sub(key, name_at)
   local status, newer, owner = nil, -1, '-'
@@ -30,8 +56,13 @@ for i, value in ipairs(redis.call('MGET', unpack(KEYS, 6))) do
   local new_status, new_owner = string.match(new, '^(%S+) %d+ (%S+) ')
   local ends, is_forgotten = new_owner == '-', fence > newer
   local is_ours = fence == newer and owner == worker
-  if is_ours or is_forgotten and ends and not DEAD[status] then
-    redis.call('SET', key, new, 'EX', ttl)
+  local asked = is_ours and WORKING[status] and not HARMLESS[new_status] and unknown_to(new, value)
+  if asked and ends then
+    put_back(key, name, value, new, asked)
+    answers[i] = 1
+    released[#released + 1] = name
+  elseif is_ours or is_forgotten and ends and not DEAD[status] then
+    redis.call('SET', key, asked and with_more(new, asked) or new, 'EX', ttl)
     answers[i] = 1
     if ends then
       released[#released + 1] = name
