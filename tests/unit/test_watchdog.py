@@ -38,7 +38,7 @@ class Node:
         self.log = Log()
 
     def run(self) -> int:
-        return keep_alive(self._work, self.log, Watchdog(self._look, self.log, unhealthy_seconds=0.03))
+        return keep_alive(self._work, self.log, Watchdog(self._look, self.log, unhealthy_seconds=0.6))
 
     def count(self, name) -> int:
         with self._files[name].open("a+") as file:
