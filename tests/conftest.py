@@ -68,5 +68,7 @@ def redis_url(valkey_server: ValkeyServer) -> Iterator[str]:
 
 
 def _declared(key: str) -> bool:
-    # kombu's own: bindings and what it has not acknowledged; a worker's hands are emptied by its work or by recovery.
-    return key in PERMANENT or key.startswith(("_kombu", "unacked", "nc:held:", "nc:unacked", "nc:kombu"))
+    # kombu's own: bindings and what it has not acknowledged; a worker's hands and the backlogs are emptied by the work.
+    return key in PERMANENT or key.startswith(
+        ("_kombu", "unacked", "nc:held:", "nc:backlog:", "nc:unacked", "nc:kombu")
+    )

@@ -48,6 +48,7 @@ __all__ = ["Parts", "wire"]
 _REDIS_SECONDS: Final = 2.0
 _WATCH_SECONDS: Final = 1.0
 _PASS_SECONDS: Final = 0.5
+_SWEEP_SECONDS: Final = 1.0
 _IDLE_SECONDS: Final = 5.0
 _FILE_SECONDS: Final = 0.5
 """A change of the accounts file holds within about a second: half of it may pass until it is seen, and sends under way end."""
@@ -74,10 +75,13 @@ class Parts:
         """Name what must be done again and again, and every how many seconds."""
         ledger = self.ledger
         recovery = LeaderJob("recovery", _PASS_SECONDS, ledger.recovery.run_pass)
+        sweep = LeaderJob("sweep", _SWEEP_SECONDS, ledger.sweep.walk)
         return [
             ("heartbeat", settings.lease / 3, ledger.lease.renew),
             ("suspects", settings.lease / 12, self.probation.clear_suspects),
             ("recovery", _PASS_SECONDS, partial(ledger.leader.tick, recovery)),
+            ("sweep", _SWEEP_SECONDS, partial(ledger.leader.tick, sweep)),
+            ("strays", _SWEEP_SECONDS, ledger.sweep.put_back),
             ("watch list", _WATCH_SECONDS, self.dispatcher.take_watched),
             ("orphaned backlogs", _WATCH_SECONDS, self.backlogs.adopt),
             ("accounts file", _FILE_SECONDS, self.accounts.watch),

@@ -68,7 +68,7 @@ WRONG = {
             m["properties"].update(body_encoding="base64"),
         ),
     ),
-    "version 2": lambda m: changed(m, lambda m: chunk(m, v=2)),
+    "version 3": lambda m: changed(m, lambda m: chunk(m, v=3)),
     "no version": lambda m: changed(m, lambda m: body(m, lambda said: [[{"orders": []}], *said[1:]])),
     "unknown lane": lambda m: changed(m, lambda m: chunk(m, lane="express")),
     "orders a text": lambda m: changed(m, lambda m: chunk(m, orders="all")),

@@ -189,7 +189,7 @@ def test_the_gate_says_yes_or_why_not():
     chunks = [message.value for message in found if isinstance(message, Message)]
     assert 500 < len(chunks) < 7000
     assert {"risk", "routine"} == {chunk.lane for chunk in chunks}
-    assert all(order.ucc == chunk.ucc for chunk in chunks for order in chunk.orders)
+    assert all(order.ucc == ucc for chunk in chunks for ucc, orders in chunk.orders.items() for order in orders)
 
 
 @pytest.fixture

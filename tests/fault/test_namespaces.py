@@ -100,5 +100,5 @@ def test_a_message_sent_by_hand_to_the_namespace_s_queue_is_worked_on(desk, prod
 
 def hand_written(ucc, number) -> str:
     text = f'{{"ucc": "{ucc}", "order_number": "{number}", "lane": "risk"}}'
-    before, after = envelope(ucc=ucc, lane="risk", orders=[text])
+    before, after = envelope(lane="risk", orders={ucc: [text]})
     return f"{before}{int(time.time() * 1000)}{after}"

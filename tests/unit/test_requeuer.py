@@ -8,6 +8,7 @@ from neo_cancel import Status
 from tests.unit.ledger_fakes import name, number, order
 from worker.ledger.keys import DEAD_LETTERS, ROUTINE_QUEUED, WATCH, held_key, named_key
 from worker.ledger.requeuer import NO_OWNER, Requeuer
+from worker.ledger.unreadable import Unreadable
 from worker.ledger.watch_policy import WatchPolicy
 from worker.observe.events import PoisonRemoved, Refused
 
@@ -15,7 +16,8 @@ from worker.observe.events import PoisonRemoved, Refused
 @pytest.fixture
 def requeuer(worker):
     watch_policy = WatchPolicy(lambda _, status: status != "refused", interval_seconds=60.0)
-    return Requeuer(worker.client, watch_policy, ttl_seconds=600, publish=worker.events.append)
+    unreadable = Unreadable(worker.client, ttl_seconds=600, publish=worker.events.append)
+    return Requeuer(worker.client, watch_policy, unreadable, ttl_seconds=600, publish=worker.events.append)
 
 
 async def claimed(worker, redis, *lasts, crashes=0):
@@ -137,6 +139,7 @@ async def test_a_record_that_cannot_be_read_is_a_dead_letter_and_holds_up_no_oth
     assert ([], [name(2)]) == (await worker.names(held_key(worker.id)), await worker.names(ROUTINE_QUEUED))
     assert value.decode() == json.loads(await redis.lindex(DEAD_LETTERS, 0))["message"]
     assert [name(1)] == [event.order for event in worker.events if isinstance(event, Refused)]
+    assert "unknown" == (await worker.record(1)).status
 
 
 async def test_an_order_whose_message_is_lost_goes_back_as_it_was(worker, redis, requeuer):

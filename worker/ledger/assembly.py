@@ -15,6 +15,9 @@ from worker.ledger.reconciliation import Reconciliation
 from worker.ledger.records import Records
 from worker.ledger.recovery import Recovery
 from worker.ledger.requeuer import Requeuer
+from worker.ledger.sweep import Sweep
+from worker.ledger.unreadable import Unreadable
+from worker.ledger.uptime import uptime
 from worker.ledger.watch_policy import WatchPolicy
 from worker.ledger.writer import Writer
 from worker.observe.events import Publish
@@ -65,7 +68,8 @@ class LedgerRoom:
         ttl_seconds = options.time_to_live
         self.held = held = Held()
         watch_policy = WatchPolicy(callbacks.is_watched, options.watch_interval)
-        requeuer = Requeuer(client, watch_policy, ttl_seconds=ttl_seconds, publish=publish)
+        unreadable = Unreadable(client, ttl_seconds=ttl_seconds, publish=publish)
+        requeuer = Requeuer(client, watch_policy, unreadable, ttl_seconds=ttl_seconds, publish=publish)
         self.lease = lease = Lease(
             client,
             held,
@@ -91,6 +95,7 @@ class LedgerRoom:
             client, lease, held, records=records, writer=self.writer, requeuer=requeuer, ttl_seconds=ttl_seconds
         )
         self.recovery = Recovery(client, lease, requeuer, pickup_seconds=options.pickup, publish=publish)
+        self.sweep = Sweep(client, requeuer, clock=uptime, publish=publish)
         self.leader = Leader(client, lease)
 
     def _lease_lost(self) -> None:

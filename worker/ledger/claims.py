@@ -151,8 +151,8 @@ class Claims:
         for name, value in values.items():
             try:
                 jobs.append(Job.decode(value))
-            except (ValueError, KeyError, TypeError) as error:
-                await self._requeuer.refuse(self._lease.worker, name, value, error)
+            except (ValueError, KeyError, TypeError):
+                await self._requeuer.unreadable.end(self._lease.worker, name)
         return jobs
 
     def _is_news(self, job: Job) -> bool:

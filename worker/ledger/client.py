@@ -45,7 +45,8 @@ class LedgerClient:
     def __init__(
         self, redis: "redis.asyncio.Redis", server: Server, publish: Publish, namespace: Namespace = _DEFAULT
     ) -> None:
-        self._redis, self._server, self._publish, self._applied = redis, server, publish, namespace.applied
+        self._redis, self._server, self._publish = redis, server, publish
+        self._applied, self.named = namespace.applied, namespace.named
         self._offset = time.time() - uptime()
         self._has_learned = False
 

@@ -13,6 +13,7 @@ nc:backlog:LANE:UCC       list        until worked off   orders of an account be
 nc:backlogs               sorted set  permanent          backlogs by when another worker takes them over
 nc:front:LANE             list        60 s               how far that queue was worked off at recovery's latest looks
 nc:leader:JOB             string      under its period   a worker has begun the job in this period, for all workers
+nc:sweep                  string      10 minutes         how far the walk over all records has come
 nc:watch                  sorted set  permanent          orders that ended while they may still work, by their next look
 nc:events                 stream      about 20,000       "ended": lines of "UCC:NUMBER status"
 nc:dead_letters           list        about 10,000       messages, orders and records that cannot be used, with the reason
@@ -61,6 +62,7 @@ __all__ = [
     "PERMANENT",
     "RISK_QUEUED",
     "ROUTINE_QUEUED",
+    "SWEEP",
     "TAKEN_PREFIX",
     "URGENT_PREFIX",
     "WATCH",
@@ -83,6 +85,7 @@ __all__ = [
 EVENTS_KEPT: Final = 20_000
 DEAD_LETTERS_KEPT: Final = 10_000
 
+SWEEP: Final = Key("nc:sweep")
 DEAD_LETTERS: Final = Key("nc:dead_letters")
 COUNTERS: Final = Key("nc:counters")
 BACKLOG_PREFIX: Final = Key("nc:backlog:")

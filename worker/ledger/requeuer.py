@@ -9,10 +9,11 @@ from neo_cancel.record import Status
 from neo_cancel.scripts import ScriptCall
 from worker.ledger.client import LedgerClient
 from worker.ledger.crashes import MOST_CRASHES
-from worker.ledger.keys import RISK_QUEUED, ROUTINE_QUEUED, held_key, named_key, order_key
+from worker.ledger.keys import named_key, order_key
 from worker.ledger.steps import Entry, PutBack, forget_call, record_call, requeue_call
+from worker.ledger.unreadable import Unreadable
 from worker.ledger.watch_policy import WatchPolicy
-from worker.observe.events import PoisonRemoved, Publish, Refused
+from worker.observe.events import PoisonRemoved, Publish
 from worker.orders.job import Job
 
 __all__ = ["NO_OWNER", "Requeuer"]
@@ -27,8 +28,16 @@ class Requeuer:
     `ttl_seconds` is how long the records live that it ends.
     """
 
-    def __init__(self, ledger: LedgerClient, watch_policy: WatchPolicy, *, ttl_seconds: int, publish: Publish) -> None:
-        self._ledger, self._watch_policy = ledger, watch_policy
+    def __init__(
+        self,
+        ledger: LedgerClient,
+        watch_policy: WatchPolicy,
+        unreadable: Unreadable,
+        *,
+        ttl_seconds: int,
+        publish: Publish,
+    ) -> None:
+        self._ledger, self._watch_policy, self.unreadable = ledger, watch_policy, unreadable
         self._ttl_seconds, self._publish = ttl_seconds, publish
 
     async def requeue(self, owner: str, names: Sequence[str], *, why: str, suspects: int = 0) -> int:
@@ -43,8 +52,8 @@ class Requeuer:
         sorting = _Sorting()
         for at, (name, value) in enumerate(zip(names, values, strict=True)):
             sorting.add(name, value, is_suspect=at < suspects)
-        for name, value, error in sorting.unreadable:
-            await self.refuse(owner, name, value, error)
+        for name in sorting.unreadable:
+            await self.unreadable.end(owner, name)
         for job in sorting.poison:
             await self._end_poison(owner, job)
         if sorting.gone:
@@ -55,14 +64,6 @@ class Requeuer:
         for at in range(0, len(calls), _CALLS_AT_ONCE):
             moved += sum(await self._ledger.call_all(calls[at : at + _CALLS_AT_ONCE]))
         return moved
-
-    async def refuse(self, owner: str, name: str, value: bytes, error: Exception) -> None:
-        """Make a record that cannot be read a dead letter: it must not hold up the others."""
-        reason = f"record of {name}: cannot be read ({error!r})"
-        await self._ledger.add_dead_letter(reason, value.decode(errors="replace"))
-        places = [("SREM", held_key(owner)), ("ZREM", RISK_QUEUED), ("ZREM", ROUTINE_QUEUED)]
-        await self._ledger.run_all([(*place, name) for place in places])
-        self._publish(Refused(reason, order=name))
 
     async def _end_poison(self, owner: str, job: Job) -> None:
         """End an order that keeps killing workers: `unknown`, a dead letter. One that was watched keeps its end."""
@@ -95,7 +96,7 @@ class _Sorting:
     groups: dict[_Group, list[PutBack]] = field(default_factory=dict[_Group, list[PutBack]])
     poison: list[Job] = field(default_factory=list[Job])
     gone: list[str] = field(default_factory=list[str])
-    unreadable: list[tuple[str, bytes, Exception]] = field(default_factory=list[tuple[str, bytes, Exception]])
+    unreadable: list[str] = field(default_factory=list[str])
 
     def add(self, name: str, value: bytes | None, *, is_suspect: bool) -> None:
         """Sort one order by its record, which is None where it has gone."""
@@ -104,8 +105,8 @@ class _Sorting:
             return
         try:
             job = Job.decode(value)
-        except (ValueError, KeyError, TypeError) as error:
-            self.unreadable.append((name, value, error))
+        except (ValueError, KeyError, TypeError):
+            self.unreadable.append(name)
             return
         crashes = job.crashes + is_suspect
         if is_suspect and crashes >= MOST_CRASHES:

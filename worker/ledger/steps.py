@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from neo_cancel.messages import envelope
 from neo_cancel.namespace import Key
+from neo_cancel.order import Lane
 from neo_cancel.scripts import ScriptCall, load_script
 from worker.ledger.keys import (
     BACKLOG_PREFIX,
@@ -43,6 +44,7 @@ __all__ = [
     "draw_call",
     "forget_call",
     "lost_call",
+    "mend_call",
     "orphans_call",
     "pace_call",
     "read_call",
@@ -50,6 +52,7 @@ __all__ = [
     "renew_call",
     "requeue_call",
     "slow_call",
+    "stray_call",
     "watch_call",
 ]
 
@@ -147,6 +150,18 @@ def lost_call(lane: str, *, pickup_ms: int, at_most: int) -> ScriptCall:
 def forget_call(owner: str, names: Sequence[str]) -> ScriptCall:
     """Drop what is left of orders whose records have gone."""
     return _call("forget", [held_key(owner), RISK_QUEUED, ROUTINE_QUEUED], [ORDER_PREFIX, *names])
+
+
+def stray_call(names: Sequence[str]) -> ScriptCall:
+    """Find those of some orders that are in nobody's care."""
+    keys = [RISK_QUEUED, ROUTINE_QUEUED, WORKERS, *map(named_key, names)]
+    return _call("stray", keys, [ORDER_PREFIX, BACKLOG_PREFIX, HELD_PREFIX, *map(str, Lane)])
+
+
+def mend_call(owner: str, name: str, unreadable: bytes, record: str, *, ttl_seconds: int, look_ms: float) -> ScriptCall:
+    """End an order whose record cannot be read, unless it is another record by now."""
+    keys = [named_key(name), held_key(owner), RISK_QUEUED, ROUTINE_QUEUED, WATCH, EVENTS]
+    return _call("mend", keys, [name, unreadable, record, ttl_seconds, int(look_ms), EVENTS_KEPT])
 
 
 def requeue_call(

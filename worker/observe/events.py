@@ -189,7 +189,7 @@ class NotGivenBack(Event):
 
 @dataclass(frozen=True, slots=True)
 class Recovered(Event):
-    """Orders went back into their queues: `why` is died or lost, `worker` the dead one, None for lost messages."""
+    """Orders went back into their queues: `why` is died, lost or stray, `worker` the dead one, None for lost messages."""
 
     why: str
     orders: int
