@@ -82,14 +82,8 @@ class LedgerRoom:
         records = Records(client, lease, watch_policy, ttl_seconds=ttl_seconds)
         self.notes = Notes(records, held)
         self.note = self.notes.note
-        self.writer = Writer(
-            records,
-            held,
-            self.notes,
-            gather_seconds=options.gather,
-            on_written=callbacks.on_written,
-            publish=publish,
-        )
+        on_written, gather = callbacks.on_written, options.gather
+        self.writer = Writer(records, held, self.notes, gather_seconds=gather, on_written=on_written, publish=publish)
         self.finish = self.writer.finish
         self.claims = Claims(
             client, lease, held, records=records, writer=self.writer, requeuer=requeuer, ttl_seconds=ttl_seconds
