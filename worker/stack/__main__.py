@@ -95,7 +95,7 @@ def _accounts_file(options: argparse.Namespace, settings: Settings) -> tuple[Pat
         path = settings.accounts_file
     elif not path.exists() or is_of_sandbox(path):
         return path, True
-    load_accounts(path)
+    load_accounts(path, settings.http_hosts)
     return path, False
 
 
