@@ -8,9 +8,10 @@ from typing import Any, Final, cast
 
 import orjson
 
-from worker.kotak.replies import MAX_TEXT, Reply, parse_reply
+from worker.kotak.replies import MAX_TEXT, READ_TEXT, Reply, parse_reply
+from worker.kotak.secrets import NO_SECRETS, Secrets
 
-__all__ = ["BookPage", "OrderState", "Row", "read_page"]
+__all__ = ["MOST_BOOK_BYTES", "BookPage", "OrderState", "Row", "read_page"]
 
 
 class OrderState(StrEnum):
@@ -57,7 +58,8 @@ _STATES: Final = {
     "expired": OrderState.GONE,
 }
 _VARIETIES: Final = {"BO": "bracket", "CO": "cover"}
-_MAX_BOOK: Final = 256 * 1024 * 1024
+MOST_BOOK_BYTES: Final = 64 * 1024 * 1024
+_MAX_NUMBER: Final = 64
 _LATEST_NS: Final = 2**63  # a longer number is no time, and would not fit a float
 
 
@@ -98,17 +100,22 @@ class BookPage:
     dead: Collection[str] = ()
 
 
-def read_page(http_status: int, headers: Mapping[str, str], body: bytes) -> BookPage:
-    """Read a book or a single order: `{"stat": "Ok", "data": [row, ...]}`, sometimes wrapped in `data` once more."""
-    rows = _rows(body) if http_status == 200 and len(body) <= _MAX_BOOK else None  # noqa: PLR2004
+def read_page(http_status: int, headers: Mapping[str, str], body: bytes, *, secrets: Secrets = NO_SECRETS) -> BookPage:
+    """Read a book or a single order: `{"stat": "Ok", "data": [row, ...]}`, sometimes wrapped in `data` once more.
+
+    No text of it shows one of the `secrets`.
+    """
+    rows = _rows(body) if http_status == 200 and len(body) <= MOST_BOOK_BYTES else None  # noqa: PLR2004
     if rows is None:
-        reply = parse_reply(http_status, headers, body)
+        reply = parse_reply(http_status, headers, body, secrets=secrets)
         return BookPage(reply, None, is_empty=reply.code == "5203" and not reply.ok)
     readable = [row for row in rows if _is_row(row)]
     raw = _newest(readable)
     dead = dict.fromkeys(number for number, row in raw.items() if not _state_of(row["ordSt"]).is_alive)
     is_partial = len(readable) < len(rows)
-    return BookPage(Reply(http_status, ok=True), _Rows(raw), is_empty=not rows, is_partial=is_partial, dead=dead)
+    return BookPage(
+        Reply(http_status, ok=True), _Rows(raw, secrets), is_empty=not rows, is_partial=is_partial, dead=dead
+    )
 
 
 def _newest(rows: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -125,22 +132,26 @@ def _age_of(row: dict[str, Any]) -> tuple[float, bool]:
     return _changed_at(row.get("updRecvTm")) or 0.0, not _state_of(row["ordSt"]).is_alive
 
 
-@lru_cache(maxsize=1024)
 def _state_of(said: str) -> OrderState:
+    return _state(said[:MAX_TEXT])
+
+
+@lru_cache(maxsize=1024)
+def _state(said: str) -> OrderState:
     return _STATES.get(" ".join(said.lower().split()), OrderState.WORKING)
 
 
 class _Rows(Mapping[str, Row]):
     """The rows of a book, each read when it is asked for: a day's book is long, and few of its orders are waited for."""
 
-    def __init__(self, raw: dict[str, dict[str, Any]]) -> None:
-        self._raw = raw
+    def __init__(self, raw: dict[str, dict[str, Any]], secrets: Secrets) -> None:
+        self._raw, self._secrets = raw, secrets
         self._read: dict[str, Row] = {}
 
     def __getitem__(self, order_number: str) -> Row:
         row = self._read.get(order_number)
         if row is None:
-            row = self._read[order_number] = _row(self._raw[order_number])
+            row = self._read[order_number] = _row(self._raw[order_number], self._secrets)
         return row
 
     def __iter__(self) -> Iterator[str]:
@@ -154,7 +165,8 @@ def _is_row(raw: Any) -> bool:
     if not isinstance(raw, dict):
         return False
     row = cast("dict[str, Any]", raw)
-    return isinstance(row.get("nOrdNo"), str) and isinstance(row.get("ordSt"), str)
+    number = row.get("nOrdNo")
+    return isinstance(number, str) and len(number) <= _MAX_NUMBER and isinstance(row.get("ordSt"), str)
 
 
 def _rows(body: bytes) -> list[Any] | None:
@@ -175,11 +187,11 @@ def _rows(body: bytes) -> list[Any] | None:
     return list[Any](data)  # pyright: ignore[reportUnknownArgumentType]
 
 
-def _row(row: dict[str, Any]) -> Row:
+def _row(row: dict[str, Any], secrets: Secrets) -> Row:
     number: str = row["nOrdNo"]
     state_text: str = row["ordSt"]
     state = _state_of(state_text)
-    product = _text(row.get("prod"))
+    product = _text(row.get("prod"), secrets)
     filled, unfilled = _quantity(row.get("fldQty")), _quantity(row.get("unFldSz"))
     total = _quantity(row.get("qty"))
     if total is not None and filled is not None:
@@ -188,21 +200,21 @@ def _row(row: dict[str, Any]) -> Row:
     return Row(
         order_number=number.strip(),
         state=state,
-        said=state_text[:MAX_TEXT],
+        said=secrets.covered(state_text[:READ_TEXT])[:MAX_TEXT],
         variety=None if product is None else _VARIETIES.get(product.upper(), "regular"),
-        amo=state is OrderState.WORKING_AMO or (_text(row.get("ordGenTp")) or "").upper() == "AMO",
-        trading_symbol=_text(row.get("trdSym")),
+        amo=state is OrderState.WORKING_AMO or (_text(row.get("ordGenTp"), secrets) or "").upper() == "AMO",
+        trading_symbol=_text(row.get("trdSym"), secrets),
         filled_quantity=filled,
         unfilled_quantity=unfilled,
-        reason=_text(row.get("rejRsn")),
+        reason=_text(row.get("rejRsn"), secrets),
         changed_at=_changed_at(row.get("updRecvTm")),
     )
 
 
-def _text(value: Any) -> str | None:
+def _text(value: Any, secrets: Secrets) -> str | None:
     """Read a text; the broker writes "--" and "NA" for none."""
-    text = " ".join(value.split()) if isinstance(value, str) else ""
-    return None if text in ("", "--", "NA") else text[:MAX_TEXT]
+    text = " ".join(value[:READ_TEXT].split()) if isinstance(value, str) else ""
+    return None if text in ("", "--", "NA") else secrets.covered(text)[:MAX_TEXT]
 
 
 def _quantity(value: Any) -> int | None:
