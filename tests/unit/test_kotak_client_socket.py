@@ -214,3 +214,19 @@ async def test_a_redirect_is_not_followed():
     async with talking_to(redirects) as (peer, client, session):
         reply = await one_cancel(client, session)
     assert (302, 1) == (reply.http_status, len(peer.bodies))
+
+
+@pytest.mark.parametrize(("named", "connections"), [(NUMBER, 1), ("260722000000002", 2), ("26072200000000100", 1)])
+async def test_a_reply_about_another_order_ends_its_connection(named, connections):
+    """The next reply there would be that order's. In the specification's sample a number of another length is no other order."""
+    served = []
+
+    async def names(peer, writer):
+        served.append(writer)
+        writer.write(answer(b'{"stat":"Ok","nOrdNo":"%b"}' % named.encode()))
+        return True
+
+    async with talking_to(names) as (_, client, session):
+        for _ in range(2):
+            await one_cancel(client, session)
+    assert connections == len(set(served))

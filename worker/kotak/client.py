@@ -4,13 +4,16 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 from urllib.parse import quote_plus
 
 import httpx
 import orjson
 
-from worker.kotak.order_book import MOST_BOOK_BYTES, BookPage, read_page
+from worker.kotak.book_rows import MOST_BOOK_BYTES
+from worker.kotak.long_books import LongBooks, TooManyLongBooksError
+from worker.kotak.order_book import BookPage, read_page
 from worker.kotak.replies import Reply, parse_reply
 from worker.kotak.secrets import Secrets
 from worker.kotak.session import Session
@@ -25,6 +28,8 @@ CANCEL_PATHS: Final = {
     "cover": "/quick/order/co/exit",
 }
 _BOOK: Final = "/quick/user/orders"
+_SHORT_BOOK_BYTES: Final = 128 * 1024
+_FRAMES: Final = 4 * 1024 * 1024  # headers, and the sizes of chunks
 _CALLS_KEPT: Final = 3000
 _MEND_SESSION: Final = "mend the account's session"
 
@@ -79,13 +84,13 @@ class KotakClient:
         self, transport: httpx.AsyncBaseTransport, timeouts: Timeouts, clock: Callable[[], float] = time.time
     ) -> None:
         self._transport, self._clock = transport, clock
-        self._timeouts = timeouts
+        self._timeouts, self._long_books = timeouts, LongBooks()
         self._calls: dict[tuple[Session, str], _Call] = {}
         self._extensions = {"timeout": {"connect": timeouts.connect, "read": timeouts.read}}
         # A reader drains a whole book, and a broker that stalls in the middle must not hold it.
         self._book_extensions = {
             "timeout": {**self._extensions["timeout"], "read": timeouts.book},
-            "most_bytes": 2 * MOST_BOOK_BYTES,  # it may come in chunks, each with its size
+            "most_bytes": MOST_BOOK_BYTES + _FRAMES,
         }
 
     async def aclose(self) -> None:
@@ -145,7 +150,13 @@ class KotakClient:
     async def _read(self, call: _Call) -> BookPage:
         request = httpx.Request("GET", call.url, headers=call.headers, extensions=call.extensions)
         response, content = await self._exchange(request, self._timeouts.book)
-        return read_page(response.status_code, response.headers, content, secrets=call.secrets)
+        read = partial(read_page, response.status_code, response.headers, content, secrets=call.secrets)
+        if len(content) < _SHORT_BOOK_BYTES:
+            return read()
+        try:
+            return await self._long_books.read(len(content), read)
+        except TooManyLongBooksError as error:
+            raise MaybeSentError(type(error).__name__) from error
 
     async def _exchange(self, request: httpx.Request, total_seconds: float) -> tuple[httpx.Response, bytes]:
         try:

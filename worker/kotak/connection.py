@@ -7,7 +7,7 @@ from typing import Final, cast
 import httptools
 import httpx
 
-from worker.kotak.reply_parts import ReplyParts, UnacceptableReplyError, WholeReply
+from worker.kotak.reply_parts import ReplyParts, Room, UnacceptableReplyError, WholeReply
 
 __all__ = ["Connection"]
 
@@ -15,12 +15,15 @@ _KEPT_SECONDS: Final = 30.0
 
 
 class Connection(asyncio.Protocol):
-    """One connection and at most one request on it. It is in the set `everyone` for as long as it is open."""
+    """One connection and at most one request on it. It is in the set `everyone` for as long as it is open.
 
-    def __init__(self, everyone: "set[Connection]") -> None:
+    `room` is the memory that it shares with the others.
+    """
+
+    def __init__(self, everyone: "set[Connection]", room: Room) -> None:
         self._loop = asyncio.get_running_loop()
         self._everyone = everyone
-        self._parts = ReplyParts(self._begun, self._ended)
+        self._parts = ReplyParts(self._begun, self._ended, room)
         self._reply: asyncio.Future[WholeReply] | None = None
         self._is_spoilt = False
         self._heard_at = 0.0
@@ -65,6 +68,7 @@ class Connection(asyncio.Protocol):
             return await self._reply
         finally:
             self._reply = None
+            self._parts.end()
             if self._timer is not None:
                 self._timer.cancel()
 

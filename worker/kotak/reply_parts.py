@@ -5,7 +5,7 @@ from typing import Final, Protocol
 
 import httptools
 
-__all__ = ["MOST_HEAD_BYTES", "ReplyParts", "UnacceptableReplyError", "WholeReply"]
+__all__ = ["ReplyParts", "Room", "UnacceptableReplyError", "WholeReply"]
 
 MOST_HEAD_BYTES: Final = 32 * 1024
 """As many bytes may come before a reply's headers are whole, interim replies (1xx) included."""
@@ -17,6 +17,18 @@ _PLAIN: Final = {b"content-encoding": b"identity", b"transfer-encoding": b"chunk
 _Headers = list[tuple[bytes, bytes]]
 WholeReply = tuple[int, _Headers, bytes]
 """HTTP status, headers, body."""
+
+
+MOST_BYTES_AT_ONCE: Final = 128 * 1024 * 1024
+"""As many bytes of long replies may be under way on all connections together."""
+_SHORT_BYTES: Final = 256 * 1024
+
+
+class Room:
+    """The memory that all connections of a transport have for long replies."""
+
+    def __init__(self) -> None:
+        self.bytes_left = MOST_BYTES_AT_ONCE
 
 
 class UnacceptableReplyError(Exception):
@@ -32,7 +44,8 @@ class _Parser(Protocol):
 class ReplyParts:
     """What has come of a reply. httptools calls the `on_...` methods; `begun` and `ended` are called for each reply."""
 
-    def __init__(self, begun: Callable[[], None], ended: Callable[[], None]) -> None:
+    def __init__(self, begun: Callable[[], None], ended: Callable[[], None], room: Room) -> None:
+        self._room, self._taken = room, 0
         # Under the name by which httptools looks for it: one call less for each reply.
         self.on_message_begin = begun
         self._ended = ended
@@ -44,6 +57,12 @@ class ReplyParts:
         self._bytes_left, self._head_left, self._lines_left = most_bytes, MOST_HEAD_BYTES, MOST_HEADER_LINES
         self._refusal: str | None = None
         self._clear()
+
+    def end(self) -> None:
+        """Give the room back: the reply is another's now, or nobody's."""
+        self._room.bytes_left += self._taken
+        self._taken = 0
+        self._content = bytearray()
 
     def _clear(self) -> None:
         self._headers: _Headers = []
@@ -59,12 +78,20 @@ class ReplyParts:
         if self._bytes_left < 0:
             raise UnacceptableReplyError("the reply is too long")
         self._parser.feed_data(data)
+        if len(self._content) > _SHORT_BYTES:
+            self._take(len(self._content) - self._taken)
         if not self._has_headers:
             self._head_left -= len(data)
             if self._head_left < 0:
                 raise UnacceptableReplyError("the headers are too long")
         if self._refusal is not None:
             raise UnacceptableReplyError(self._refusal)
+
+    def _take(self, size: int) -> None:
+        self._taken += size
+        self._room.bytes_left -= size
+        if self._room.bytes_left < 0:
+            raise UnacceptableReplyError("there are too many long replies at once")
 
     def whole(self) -> WholeReply:
         """Put it together."""

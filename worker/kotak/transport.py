@@ -13,6 +13,7 @@ import httpx
 from worker.kotak.addresses import Addresses, Resolve
 from worker.kotak.connection import Connection
 from worker.kotak.replies import TooLateError
+from worker.kotak.reply_parts import Room
 
 __all__ = ["BrokerTransport", "Prepared", "prepare"]
 
@@ -69,7 +70,7 @@ class BrokerTransport(httpx.AsyncBaseTransport):
 
     def __init__(self, *, ssl_context: ssl.SSLContext | None = None, resolve: Resolve | None = None) -> None:
         self._idle: dict[tuple[str, str, int], deque[Connection]] = {}
-        self._addresses = Addresses(resolve)
+        self._addresses, self._room = Addresses(resolve), Room()
         self._open: set[Connection] = set()
         self._ssl = ssl_context
 
@@ -141,7 +142,7 @@ class BrokerTransport(httpx.AsyncBaseTransport):
         try:
             async with asyncio.timeout(seconds):
                 _, connection = await asyncio.get_running_loop().create_connection(
-                    lambda: Connection(self._open), sock=opened, **self._security(ready)
+                    lambda: Connection(self._open, self._room), sock=opened, **self._security(ready)
                 )
         except BaseException as error:
             opened.close()
