@@ -6,8 +6,8 @@ import msgspec
 
 __all__ = ["MOST_BOOK_BYTES", "RawRow", "array_of", "rows_of", "value_of"]
 
-MOST_BOOK_BYTES: Final = 32 * 1024 * 1024
-"""Some 27,000 rows as the broker's fit. The orders of a longer book are read one by one."""
+MOST_BOOK_BYTES: Final = 24 * 1024 * 1024
+"""Some 20,000 rows as the broker's fit. The orders of a longer book are read one by one."""
 _MOST_ROWS: Final = 250_000
 _MOST_UNREADABLE: Final = 1000
 _PIECE_BYTES: Final = 512 * 1024
