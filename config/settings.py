@@ -1,15 +1,15 @@
 """Settings from the environment (NEO_CANCEL_...) and the accounts file, read once where a process starts."""
 
 import json
-import re
+from collections.abc import Collection
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Final, cast
-from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from config.session_parts import Address, Token
 from neo_cancel.namespace import DEFAULT_NAMESPACE, NAMESPACE_PATTERN
 from neo_cancel.order import DEFAULT_DEADLINE_SECONDS
 
@@ -25,7 +25,6 @@ __all__ = [
     "read_accounts",
 ]
 
-_PRINTABLE: Final = re.compile(r"[ -~]+")
 LOCAL_REDIS_URL_FILE = Path("var/redis-url")
 _HASTIEST: Final = min(DEFAULT_DEADLINE_SECONDS, key=DEFAULT_DEADLINE_SECONDS.__getitem__)
 LONGEST_LEASE_SECONDS: Final = DEFAULT_DEADLINE_SECONDS[_HASTIEST] / 3
@@ -37,27 +36,6 @@ class ConfigurationError(Exception):
 
 class FileUnavailableError(ConfigurationError):
     """A file is missing or cannot be opened; a moment later it may be there."""
-
-
-def _as_header(token: SecretStr) -> SecretStr:
-    """Refuse a token that no header can carry. A blank one is no token."""
-    if (value := token.get_secret_value()) and not _PRINTABLE.fullmatch(value):
-        raise ValueError("must be printable ASCII characters only, without a line break")
-    return token
-
-
-def _as_address(url: str) -> str:
-    """Refuse an address that names no host, or that no request line can carry. A blank one is no address."""
-    if not url:
-        return url
-    try:
-        parts = urlsplit(url)
-        is_whole = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        is_whole = False
-    if not is_whole or " " in url or not _PRINTABLE.fullmatch(url):
-        raise ValueError("must be http:// or https://, a host, and perhaps a port and a path, in printable ASCII")
-    return url
 
 
 def _as_lease(seconds: float) -> float:
@@ -73,12 +51,10 @@ def _as_lease(seconds: float) -> float:
     return seconds
 
 
-Token = Annotated[SecretStr, AfterValidator(_as_header)]
-"""A part of a session that goes into a header of every call."""
-
-
 class Account(BaseModel):
     """One client account. `base_url` is what the broker's login reply gave; `sid` and `auth` are the session's tokens.
+
+    `base_url` is https, except to this machine and to hosts that are given as the validation's context.
 
     An account whose `sid` and `auth` are blank has no session. `orders_per_second`, `verify` and `watch_refused` override the
     process's settings; None takes those. A rate of 0 is no limit.
@@ -86,7 +62,7 @@ class Account(BaseModel):
 
     model_config = {"extra": "forbid", "frozen": True}
 
-    base_url: Annotated[str, AfterValidator(_as_address)]
+    base_url: Address
     sid: Token
     auth: Token
     orders_per_second: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
@@ -118,6 +94,9 @@ class Settings(BaseSettings):
         description="stands in front of every key; services with different ones share a database",
     )
     accounts_file: Path = Field(Path("var/accounts.json"), description="JSON object: account (UCC) -> Account")
+    plain_http_hosts: str | None = Field(
+        None, description="hosts, divided by commas, that sessions may go to over http://"
+    )
 
     orders_per_second: float = Field(
         8.0, ge=0, description="order calls of one account in any rolling second; 0: no limit"
@@ -161,6 +140,11 @@ class Settings(BaseSettings):
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
 
     @cached_property
+    def http_hosts(self) -> Collection[str]:
+        """The hosts in `plain_http_hosts`, in lower case."""
+        return frozenset(name.strip().lower() for name in (self.plain_http_hosts or "").split(",") if name.strip())
+
+    @cached_property
     def resolved_redis_url(self) -> str:
         """The server to use: the configured one, else the embedded one that is running here.
 
@@ -184,16 +168,18 @@ def load_settings() -> Settings:
         raise ConfigurationError(_complaints(error, "NEO_CANCEL_")) from None
 
 
-def load_accounts(path: Path) -> dict[str, Account]:
+def load_accounts(path: Path, http_hosts: Collection[str] = ()) -> dict[str, Account]:
     """Read the accounts file, all of it right. Raises ConfigurationError naming file, account and rule, never a token."""
-    accounts, complaints = read_accounts(path)
+    accounts, complaints = read_accounts(path, http_hosts)
     for complaint in complaints.values():
         raise ConfigurationError(complaint)
     return accounts
 
 
-def read_accounts(path: Path) -> tuple[dict[str, Account], dict[str, str]]:
+def read_accounts(path: Path, http_hosts: Collection[str] = ()) -> tuple[dict[str, Account], dict[str, str]]:
     """Read the accounts file: the accounts that can be used, and what is wrong with accounts in it, never a token.
+
+    `http_hosts` may be spoken to without TLS, besides this machine.
 
     An account with one token blank and the other not is among both: it has no session, which may not be meant. Raises
     ConfigurationError where no account can be read, FileUnavailableError where the file is missing or cannot be opened.
@@ -211,7 +197,7 @@ def read_accounts(path: Path) -> tuple[dict[str, Account], dict[str, str]]:
     for ucc, about in cast("dict[str, Any]", read).items():
         where = f"accounts file {path}, account {ucc}"
         try:
-            account = Account.model_validate(about)
+            account = Account.model_validate(about, context=http_hosts)
         except ValidationError as error:
             complaints[ucc] = f"{where}: {_complaints(error, '')}"
             continue

@@ -124,7 +124,7 @@ def wire(
 
     `begun`: see Dispatcher. `connect` makes the ledger's client, which greets each new connection through the Server.
     """
-    file, server = AccountsFile(settings.accounts_file, publish), Server()
+    file, server = AccountsFile(settings.accounts_file, publish, settings.http_hosts), Server()
     file.read_if_there()  # before the first order: a rate that is not known yet cannot be kept
     rates, policies = Rates(file, settings.orders_per_second), Policies(file, _policy(settings))
     base, namespace = _Base(settings, publish, rates, policies), Namespace(settings.namespace)

@@ -131,4 +131,5 @@ def write_accounts(
         session = sandbox.create_account(ucc)
         base_url = session.base_url.replace(f":{ports[0]}", f":{ports[1]}")
         accounts[ucc] = {"base_url": base_url, "sid": session.sid, "auth": session.auth}
+    path.touch(mode=0o600)
     path.write_text(json.dumps(accounts))

@@ -68,6 +68,7 @@ class Rig:
     def write(self) -> None:
         """Replace the file in one step."""
         fresh = self.accounts_file.with_suffix(".new")
+        fresh.touch(mode=0o600)
         fresh.write_text(json.dumps(self.accounts))
         fresh.rename(self.accounts_file)
 

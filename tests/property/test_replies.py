@@ -202,7 +202,13 @@ rows = st.builds(
     changed_at=st.none() | st.floats(0, 200),
 )
 steps = st.lists(
-    st.one_of(replies, st.just(NoReply()) | st.just(NotSent("refused")), rows, st.sampled_from(Finding)), max_size=12
+    st.one_of(
+        replies,
+        st.just(NoReply()) | st.builds(NotSent, st.just("refused"), st.booleans()),
+        rows,
+        st.sampled_from(Finding),
+    ),
+    max_size=12,
 )
 DEAD_STATES = {OrderState.CANCELLED, OrderState.FILLED, OrderState.GONE}
 

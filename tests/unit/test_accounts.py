@@ -12,7 +12,7 @@ from worker.accounts.rates import Rates
 from worker.accounts.sessions import FileSessions
 from worker.kotak.replies import NoSessionError
 from worker.kotak.session import Session
-from worker.observe.events import AccountsUnreadable
+from worker.observe.events import AccountsExposed, AccountsUnreadable
 from worker.orders.policy import CancelPolicy
 
 OLD, NEW = Session("https://broker", "sid-1", "auth-1"), Session("https://broker", "sid-2", "auth-2")
@@ -36,6 +36,7 @@ class Desk:
         self.write_text(json.dumps(said))
 
     def write_text(self, text):
+        self.path.touch(mode=0o600)
         self.path.write_text(text)
         self.writes += 1
         os.utime(self.path, ns=(self.writes * 10**9, self.writes * 10**9))
@@ -132,6 +133,37 @@ async def test_a_file_that_is_not_there_is_told(desk):
     with pytest.raises(NoSessionError):
         await desk.sessions.current("AB123")
     assert [AccountsUnreadable] == [type(event) for event in desk.events]
+
+
+async def test_a_file_that_all_may_read_is_used_and_told_once(desk):
+    """Not again with each session that is written, but again once it was private."""
+    desk.path.chmod(0o604)
+    await desk.sessions.current("AB123")
+    desk.write(AB123=(NEW, {}))
+    desk.file.read_if_changed()
+    rule = f"{desk.path} must be for its owner alone, who may open it to a group: it has mode 604"
+    told = AccountsExposed(rule, to_do=f"chmod 600 {desk.path}")
+    assert (NEW, [told]) == (await desk.sessions.current("AB123"), desk.events)
+    for mode in (0o640, 0o604):
+        desk.path.chmod(mode)
+        desk.file.read_if_changed()
+    assert [told, told] == desk.events
+
+
+async def test_a_session_is_not_sent_in_clear(desk):
+    """Its account has no session, and what must be changed is told."""
+    desk.write(AB123=(Session("http://broker", "sid-1", "auth-1"), {}))
+    with pytest.raises(NoSessionError):
+        await desk.sessions.current("AB123")
+    [told] = desk.events
+    assert "account AB123: base_url: Value error, must be https://" in told.error
+
+
+async def test_a_host_that_is_named_may_be_spoken_to_in_clear(desk):
+    """A sandbox in a network of containers, for one."""
+    plain = Session("http://broker", "sid-1", "auth-1")
+    desk.write(AB123=(plain, {}))
+    assert plain == await FileSessions(AccountsFile(desk.path, desk.events.append, {"broker"})).current("AB123")
 
 
 @pytest.mark.parametrize(("own", "rate"), [({}, 8.0), ({"orders_per_second": 2.5}, 2.5), ({"orders_per_second": 0}, 0)])

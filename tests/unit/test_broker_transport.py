@@ -53,6 +53,7 @@ async def talking_to(broker, *, certificates=None, scheme="http", trust=None):
             request = httpx.Request(method, url, content=b"jData=1", extensions=about)
         return await transport.handle_async_request(request)
 
+    send.room = transport._room
     try:
         yield send
     finally:

@@ -172,8 +172,9 @@ async def test_what_a_person_must_mend_is_published_once_for_all_accounts():
     events = []
     gate = Gateway(KotakClient(Broker(error), Timeouts()), Sessions(), events.append)
     for ucc in ("AB123", "CD456", "AB123"):
-        assert isinstance(await gate.cancel(Job(ucc), is_fresh=lambda: True), NotSent)
+        answer = await gate.cancel(Job(ucc), is_fresh=lambda: True)
     text = "the name old.test was not found: Name or service not known"
+    assert NotSent(text, is_for_a_person=True) == answer
     assert [("AB123", text)] == [(event.ucc, event.text) for event in events]
 
 

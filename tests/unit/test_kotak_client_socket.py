@@ -67,7 +67,7 @@ def answer(body=b'{"stat":"Ok"}', extra=b""):
 
 
 async def test_the_request_on_a_real_socket():
-    """The bytes that leave this machine: five headers, Host and Content-Length, one form field."""
+    """The bytes that leave this machine: five headers and three of HTTP's own, one form field."""
 
     async def answers(_, writer):
         writer.write(answer())
@@ -77,7 +77,7 @@ async def test_the_request_on_a_real_socket():
         assert (await one_cancel(client, session)).ok is True
     first, *lines = peer.heads[0].decode().strip().split("\r\n")
     names = {line.partition(":")[0].lower() for line in lines}
-    expected = {"accept", "sid", "auth", "neo-fin-key", "content-type", "host", "content-length"}
+    expected = {"accept", "sid", "auth", "neo-fin-key", "content-type", "host", "content-length", "accept-encoding"}
     assert ("POST /e21/quick/order/cancel HTTP/1.1", expected) == (first, names)
     assert [b"jData=%7B%22on%22%3A%22260722000000001%22%2C%22am%22%3A%22NO%22%7D"] == peer.bodies
 
@@ -214,3 +214,19 @@ async def test_a_redirect_is_not_followed():
     async with talking_to(redirects) as (peer, client, session):
         reply = await one_cancel(client, session)
     assert (302, 1) == (reply.http_status, len(peer.bodies))
+
+
+@pytest.mark.parametrize(("named", "connections"), [(NUMBER, 1), ("260722000000002", 2), ("26072200000000100", 1)])
+async def test_a_reply_about_another_order_ends_its_connection(named, connections):
+    """The next reply there would be that order's. In the specification's sample a number of another length is no other order."""
+    served = []
+
+    async def names(peer, writer):
+        served.append(writer)
+        writer.write(answer(b'{"stat":"Ok","nOrdNo":"%b"}' % named.encode()))
+        return True
+
+    async with talking_to(names) as (_, client, session):
+        for _ in range(2):
+            await one_cancel(client, session)
+    assert connections == len(set(served))

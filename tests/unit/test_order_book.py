@@ -3,6 +3,7 @@
 import orjson
 import pytest
 
+from worker.kotak.book_rows import MOST_BOOK_BYTES
 from worker.kotak.order_book import BookPage, OrderState, Row, read_page
 from worker.kotak.replies import Reply
 
@@ -186,3 +187,58 @@ def test_a_book_of_twenty_thousand_orders_is_read():
     """The limit on replies to cancels is none on books."""
     numbers = [f"{260722000000000 + n}" for n in range(20_000)]
     assert 20_000 == len(page(*[raw(nOrdNo=number, trdSym="TCS-EQ") for number in numbers]).rows)
+
+
+# ---------------------------------------------------------------------- books that no broker would send
+
+
+def book_of(*rows):
+    return b'{"stat":"Ok","data":[' + b",".join(rows) + b"]}"
+
+
+ROW = b'{"nOrdNo":"260722000000001","ordSt":"open","rejRsn":"a},{b \\" },"}'
+HOSTILE = {
+    "many empty objects": book_of(*[b"{}"] * 5000),
+    "many numbers": book_of(*[b"1"] * 2_000_000),
+    "deep": b'{"stat":"Ok","data":' + b"[" * 100_000,
+    "one long row": book_of(b'{"nOrdNo":"1","ordSt":"' + b"x" * 4_000_000 + b'"}'),
+    "too long": book_of(b'{"nOrdNo":"1","ordSt":"open"}') + b" " * MOST_BOOK_BYTES,
+    "cut": book_of(*[ROW] * 9000)[:-1],
+    "no text": b"\xff" * 100,
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_page_that_is_no_book_shows_no_rows(name):
+    assert read_page(200, {}, HOSTILE[name]).rows is None
+
+
+def test_a_long_book_is_divided_only_between_rows():
+    """Also where a text looks like the end of a row."""
+    numbers = [str(260722000000000 + number) for number in range(20_000)]
+    page = read_page(200, {}, book_of(*[ROW.replace(b"260722000000001", number.encode()) for number in numbers]))
+    assert (numbers, False) == (list(page.rows), page.is_partial)
+    assert {'a},{b " },'} == {row.reason for row in page.rows.values()}
+
+
+@pytest.mark.parametrize(
+    "field", [b'"qty":[1,2]', b'"fldQty":{"a":1}', b'"updRecvTm":[[]]', b'"rejRsn":{}', b'"qty":1e400']
+)
+def test_a_field_that_is_no_value_spoils_no_row(field):
+    page = read_page(200, {}, book_of(b'{"nOrdNo":"1","ordSt":"cancelled",' + field + b"}"))
+    assert (OrderState.CANCELLED, None) == (page.rows["1"].state, page.rows["1"].reason)
+
+
+def test_a_row_that_is_broken_spoils_no_other():
+    page = read_page(
+        200, {}, book_of(ROW, b'{"nOrdNo":"2","ordSt":"open","rejRsn":"\xff"}', b'{"nOrdNo":"\xff","ordSt":"open"}')
+    )
+    assert ({"260722000000001", "2"}, True, None) == (set(page.rows), page.is_partial, page.rows["2"].reason)
+
+
+def test_a_number_too_long_to_be_one_is_no_number():
+    """Neither as an order's nor as a quantity."""
+    page = read_page(
+        200, {}, book_of(b'{"nOrdNo":"' + b"1" * 65 + b'","ordSt":"open"}', ROW[:-1] + b',"qty":' + b"9" * 40 + b"}")
+    )
+    assert (True, [None]) == (page.is_partial, [row.unfilled_quantity for row in page.rows.values()])

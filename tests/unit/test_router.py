@@ -152,6 +152,19 @@ async def test_an_account_without_connection_expires():
     assert (Status.EXPIRED, None) == (done.status, done.first_sent_at)
 
 
+async def test_an_account_whose_broker_a_person_must_mend_is_blocked_with_the_cause():
+    """A certificate or an address that is wrong: nothing was ever sent, and waiting alone helps no order."""
+    why = NotSent("the certificate of broker.test is not valid: expired", is_for_a_person=True)
+    done = await Desk(Broker(*[why] * 999)).run(job(deadline=0.4))
+    assert (Status.BLOCKED, None) == (done.status, done.first_sent_at)
+    assert done.document["text"].endswith("broker.test is not valid: expired")
+
+
+async def test_an_order_is_cancelled_once_the_certificate_is_mended():
+    why = NotSent("the certificate of broker.test is not valid: expired", is_for_a_person=True)
+    assert Status.CANCELLED is (await Desk(Broker(why, why, OK)).run(job())).status
+
+
 async def test_silence_to_the_end_is_unknown():
     """Something was sent and nothing is known: an error in the log that says what to do."""
     desk = Desk(Broker(*[LOST] * 999, is_readable=False))

@@ -96,6 +96,13 @@ def test_an_account_is_its_session_and_what_it_sets_for_itself(tmp_path):
         ({"AB123": {**ACCOUNT, "base_url": "https://"}}, ", account AB123: base_url: Value error, must be http"),
         ({"AB123": {**ACCOUNT, "base_url": "https://broker:port"}}, ", account AB123: base_url: "),
         ({"AB123": {**ACCOUNT, "base_url": "https://broker/a\nb"}}, ", account AB123: base_url: "),
+        (
+            {"AB123": {**ACCOUNT, "base_url": "http://broker/a"}},
+            ", account AB123: base_url: Value error, must be https",
+        ),
+        ({"AB123": {**ACCOUNT, "base_url": "http://127.0.0.1.evil.test"}}, ", account AB123: base_url: Value error, "),
+        ({"AB123": {**ACCOUNT, "base_url": "http://localhost@broker"}}, ", account AB123: base_url: Value error, "),
+        ({"AB123": {**ACCOUNT, "base_url": "http://0.0.0.0"}}, ", account AB123: base_url: Value error, "),
         ({"AB123": {**ACCOUNT, "sid": [SECRET]}}, ", account AB123: sid: "),
         ({"AB123": {**ACCOUNT, "auth": f"{SECRET}\n"}}, ", account AB123: auth: Value error, must be printable ASCII"),
         (
@@ -113,6 +120,21 @@ def test_a_wrong_accounts_file_is_refused_by_account_and_rule_without_its_tokens
         accounts(tmp_path, said)
     assert rule in str(refused.value)
     assert SECRET not in str(refused.value)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9:8765", "localhost:1", "LOCALHOST", "[::1]:80"])
+def test_this_machine_may_be_spoken_to_in_clear(tmp_path, host):
+    url = f"http://{host}/r1"
+    assert url == accounts(tmp_path, {"AB123": {**ACCOUNT, "base_url": url}})["AB123"].base_url
+
+
+def test_a_setting_names_the_hosts_that_may_be_spoken_to_in_clear(tmp_path):
+    path = tmp_path / "accounts.json"
+    path.write_text(json.dumps({"AB123": {**ACCOUNT, "base_url": "http://Sandbox:8765"}}))
+    settings = Settings(plain_http_hosts=" other, sandbox ,")
+    assert {"AB123"} == load_accounts(path, settings.http_hosts).keys()
+    with pytest.raises(ConfigurationError, match="NEO_CANCEL_PLAIN_HTTP_HOSTS"):
+        load_accounts(path, Settings().http_hosts)
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path):

@@ -41,6 +41,10 @@ ALLOWED = {
         "methods",
     ): "a method for each thing that can happen to an order",
     ("worker/orders/job.py:Job", "attributes"): "the record's fields that the work asks for, one by one",
+    (
+        "worker/kotak/reply_parts.py:ReplyParts",
+        "attributes",
+    ): "what has come of a reply, and what is left of each bound",
     ("worker/sandbox/control.py:SandboxControl", "methods"): "one method for each request of the control API",
     ("worker/sandbox/control_api.py:ControlApi", "methods"): "one handler for each request of the control API",
     ("worker/sandbox/order.py:Order", "attributes"): "a row of the broker's book, field by field",

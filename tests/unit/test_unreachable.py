@@ -19,6 +19,10 @@ def failure(kind, cause):
     return error
 
 
+wrong = ssl.SSLError(1, "wrong version number")
+wrong.reason = "WRONG_VERSION_NUMBER"
+
+
 @pytest.mark.parametrize(
     ("error", "text", "is_for_a_person"),
     [
@@ -31,6 +35,8 @@ def failure(kind, cause):
             False,
         ),
         (failure(httpx.ConnectError, OSError(101, "no route")), f"no connection to {HOST}: no route", False),
+        (failure(httpx.ConnectError, wrong), f"no TLS connection to {HOST}: WRONG_VERSION_NUMBER", True),
+        (failure(httpx.ConnectError, ssl.SSLEOFError(8, "EOF")), f"no TLS connection to {HOST}: it was cut", False),
         (failure(httpx.ConnectError, ssl.SSLError()), f"no TLS connection to {HOST}: it was cut", False),
         (httpx.ConnectError("odd"), f"no connection to {HOST}: ConnectError", False),
     ],

@@ -150,6 +150,12 @@ def test_what_never_left_is_sent_again(variety):
 
 
 @pytest.mark.parametrize("variety", VARIETIES)
+def test_what_a_person_must_mend_before_it_can_leave_is_told_apart(variety):
+    said = judged(NotSent("no such host", is_for_a_person=True), variety=variety)
+    assert (Action.MEND, False, False) == (said.action, said.may_have_acted, said.has_left)
+
+
+@pytest.mark.parametrize("variety", VARIETIES)
 def test_silence_after_sending_is_looked_at(variety):
     """A read time-out or a cut connection says nothing: the order is read."""
     said = judged(NoReply(), variety=variety)

@@ -32,6 +32,7 @@ class Desk:
         self.redis = FakeRedis(server=self.server)
 
     def write_accounts(self, **accounts):
+        (self.folder / "accounts.json").touch(mode=0o600)
         (self.folder / "accounts.json").write_text(json.dumps(accounts))
 
     def wire(self):

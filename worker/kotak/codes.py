@@ -19,6 +19,7 @@ class Action(StrEnum):
     RETRY = "retry"  # nothing happened, send it again later
     RENEW = "renew"  # the session is gone
     BLOCKED = "blocked"  # this machine or account cannot cancel
+    MEND = "mend"  # not sent, and a person must mend why; tried again until the deadline
     LOOK = "look"  # the outcome is open: read the order
 
 

@@ -2,29 +2,28 @@
 
 import asyncio
 import select
-from collections.abc import Callable
-from typing import Final, Protocol, cast
+from typing import Final, cast
 
 import httptools
 import httpx
 
-__all__ = ["Connection", "WholeReply"]
+from worker.kotak.reply_parts import ReplyParts, Room, UnacceptableReplyError, WholeReply
+
+__all__ = ["Connection"]
 
 _KEPT_SECONDS: Final = 30.0
-_INFORMATIONAL: Final = range(100, 200)
-
-_Headers = list[tuple[bytes, bytes]]
-WholeReply = tuple[int, _Headers, bytes]
-"""HTTP status, headers, body."""
 
 
 class Connection(asyncio.Protocol):
-    """One connection and at most one request on it. It is in the set `everyone` for as long as it is open."""
+    """One connection and at most one request on it. It is in the set `everyone` for as long as it is open.
 
-    def __init__(self, everyone: "set[Connection]") -> None:
+    `room` is the memory that it shares with the others.
+    """
+
+    def __init__(self, everyone: "set[Connection]", room: Room) -> None:
         self._loop = asyncio.get_running_loop()
         self._everyone = everyone
-        self._parts = _Parts(self._begun, self._ended)
+        self._parts = ReplyParts(self._begun, self._ended, room)
         self._reply: asyncio.Future[WholeReply] | None = None
         self._is_spoilt = False
         self._heard_at = 0.0
@@ -51,13 +50,14 @@ class Connection(asyncio.Protocol):
         poll.register(self._transport.get_extra_info("socket").fileno(), select.POLLIN)
         return bool(poll.poll(0))
 
-    async def exchange(self, request: bytes, read_seconds: float | None) -> WholeReply:
+    async def exchange(self, request: bytes, read_seconds: float | None, *, most_bytes: int) -> WholeReply:
         """Send a request and wait for the whole reply; `read_seconds` (None: no limit) is the most between two arrivals.
 
-        Raises httpx errors. A cancelled wait spoils the connection.
+        `most_bytes`: as much may come of it, headers and chunk sizes included. Raises httpx errors. A cancelled wait spoils the
+        connection.
         """
         self._reply = self._loop.create_future()
-        self._parts.clear()
+        self._parts.begin(most_bytes)
         self._is_spoilt = True  # until the reply is whole
         self._heard_at = self._loop.time()
         self._timer = None
@@ -68,8 +68,13 @@ class Connection(asyncio.Protocol):
             return await self._reply
         finally:
             self._reply = None
+            self._parts.end()
             if self._timer is not None:
                 self._timer.cancel()
+
+    def distrust(self) -> None:
+        """Use it for no other request: its replies may belong to other requests."""
+        self._is_spoilt = True
 
     def abort(self) -> None:
         """Close at once."""
@@ -91,6 +96,8 @@ class Connection(asyncio.Protocol):
             return
         try:
             self._parts.feed(data)
+        except UnacceptableReplyError as error:
+            self._fail(httpx.RemoteProtocolError(str(error)))
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self._fail(httpx.RemoteProtocolError(type(error).__name__))
 
@@ -99,7 +106,7 @@ class Connection(asyncio.Protocol):
         self._everyone.discard(self)
         if self._reply is None or self._reply.done():
             return
-        if exc is None and self._parts.end_with_the_connection:
+        if exc is None and self._parts.may_end_with_the_connection:
             self._reply.set_result(self._parts.whole())
             return
         error = httpx.ReadError("the connection was closed" if exc is None else type(exc).__name__)
@@ -130,64 +137,3 @@ class Connection(asyncio.Protocol):
         if self._reply is not None and not self._reply.done():
             self._reply.set_exception(error)
         self._transport.abort()
-
-
-class _Parser(Protocol):
-    def feed_data(self, data: bytes) -> None: ...
-    def get_status_code(self) -> int: ...
-    def should_keep_alive(self) -> bool: ...
-
-
-class _Parts:
-    """What has come of a reply. httptools calls the `on_...` methods; `begun` and `ended` are called for each reply."""
-
-    def __init__(self, begun: Callable[[], None], ended: Callable[[], None]) -> None:
-        # Under the name by which httptools looks for it: one call less for each reply.
-        self.on_message_begin = begun
-        self._ended = ended
-        self._parser: _Parser = httptools.HttpResponseParser(self)
-        self.clear()
-
-    def clear(self) -> None:
-        """Forget it."""
-        self._headers: _Headers = []
-        self._content: list[bytes] = []
-        self._has_headers = False
-
-    def feed(self, data: bytes) -> None:
-        """Read on. Raises httptools' errors for what is no HTTP."""
-        self._parser.feed_data(data)
-
-    def whole(self) -> WholeReply:
-        """Put it together."""
-        return self._parser.get_status_code(), self._headers, b"".join(self._content)
-
-    @property
-    def should_keep_alive(self) -> bool:
-        """The other side lets the connection be used again."""
-        return self._parser.should_keep_alive()
-
-    @property
-    def end_with_the_connection(self) -> bool:
-        """Its headers are whole and name neither a length nor chunks."""
-        names = {name.lower() for name, _ in self._headers}
-        return self._has_headers and not names & {b"content-length", b"transfer-encoding"}
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a header."""
-        self._headers.append((name, value))
-
-    def on_headers_complete(self) -> None:
-        """Note that the status can be believed."""
-        self._has_headers = True
-
-    def on_body(self, body: bytes) -> None:
-        """Keep a part of the body."""
-        self._content.append(body)
-
-    def on_message_complete(self) -> None:
-        """Report the reply, unless this was only "100 Continue"."""
-        if self._parser.get_status_code() in _INFORMATIONAL:
-            self.clear()
-        else:
-            self._ended()

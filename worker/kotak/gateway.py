@@ -73,7 +73,7 @@ class Gateway:
             )
         except NotSentError as error:
             self._tell(job.ucc, error)
-            return NotSent(str(error))
+            return NotSent(str(error), is_for_a_person=error.to_do is not None)
         except MaybeSentError:
             return NoReply()
         # Noted with the answer, not with the call: others may have sent with a newer session meanwhile.

@@ -4,11 +4,11 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
-from typing import Any, Final, cast
+from typing import Any, Final
 
-import orjson
-
-from worker.kotak.replies import MAX_TEXT, Reply, parse_reply
+from worker.kotak.book_rows import MOST_BOOK_BYTES, RawRow, array_of, rows_of, value_of
+from worker.kotak.replies import MAX_TEXT, READ_TEXT, Reply, parse_reply
+from worker.kotak.secrets import NO_SECRETS, Secrets
 
 __all__ = ["BookPage", "OrderState", "Row", "read_page"]
 
@@ -57,7 +57,6 @@ _STATES: Final = {
     "expired": OrderState.GONE,
 }
 _VARIETIES: Final = {"BO": "bracket", "CO": "cover"}
-_MAX_BOOK: Final = 256 * 1024 * 1024
 _LATEST_NS: Final = 2**63  # a longer number is no time, and would not fit a float
 
 
@@ -98,49 +97,62 @@ class BookPage:
     dead: Collection[str] = ()
 
 
-def read_page(http_status: int, headers: Mapping[str, str], body: bytes) -> BookPage:
-    """Read a book or a single order: `{"stat": "Ok", "data": [row, ...]}`, sometimes wrapped in `data` once more."""
-    rows = _rows(body) if http_status == 200 and len(body) <= _MAX_BOOK else None  # noqa: PLR2004
-    if rows is None:
-        reply = parse_reply(http_status, headers, body)
+def read_page(http_status: int, headers: Mapping[str, str], body: bytes, *, secrets: Secrets = NO_SECRETS) -> BookPage:
+    """Read a book or a single order: `{"stat": "Ok", "data": [row, ...]}`, sometimes wrapped in `data` once more.
+
+    No text of it shows one of the `secrets`.
+    """
+    array = array_of(body) if http_status == 200 and len(body) <= MOST_BOOK_BYTES else None  # noqa: PLR2004
+    found = None if array is None else rows_of(array)
+    if found is None:
+        reply = parse_reply(http_status, headers, body, secrets=secrets)
         return BookPage(reply, None, is_empty=reply.code == "5203" and not reply.ok)
-    readable = [row for row in rows if _is_row(row)]
-    raw = _newest(readable)
-    dead = dict.fromkeys(number for number, row in raw.items() if not _state_of(row["ordSt"]).is_alive)
-    is_partial = len(readable) < len(rows)
-    return BookPage(Reply(http_status, ok=True), _Rows(raw), is_empty=not rows, is_partial=is_partial, dead=dead)
+    rows, count = found
+    newest = _newest(rows)
+    dead = dict.fromkeys(number for number, row in newest.items() if not _state_of(row.ordSt).is_alive)
+    return BookPage(
+        Reply(http_status, ok=True),
+        _Rows(newest, secrets),
+        is_empty=count == 0,
+        is_partial=len(rows) < count,
+        dead=dead,
+    )
 
 
-def _newest(rows: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+def _newest(rows: Iterable[RawRow]) -> dict[str, RawRow]:
     """Take the newest of the rows that name the same order; where their times do not tell, a dead one, then the last one."""
-    newest: dict[str, dict[str, Any]] = {}
+    newest: dict[str, RawRow] = {}
     for row in rows:
-        number: str = row["nOrdNo"].strip()
+        number = row.nOrdNo.strip()
         if number not in newest or _age_of(row) >= _age_of(newest[number]):
             newest[number] = row
     return newest
 
 
-def _age_of(row: dict[str, Any]) -> tuple[float, bool]:
-    return _changed_at(row.get("updRecvTm")) or 0.0, not _state_of(row["ordSt"]).is_alive
+def _age_of(row: RawRow) -> tuple[float, bool]:
+    return _changed_at(value_of(row.updRecvTm)) or 0.0, not _state_of(row.ordSt).is_alive
+
+
+def _state_of(said: str) -> OrderState:
+    return _state(said[:MAX_TEXT])
 
 
 @lru_cache(maxsize=1024)
-def _state_of(said: str) -> OrderState:
+def _state(said: str) -> OrderState:
     return _STATES.get(" ".join(said.lower().split()), OrderState.WORKING)
 
 
 class _Rows(Mapping[str, Row]):
     """The rows of a book, each read when it is asked for: a day's book is long, and few of its orders are waited for."""
 
-    def __init__(self, raw: dict[str, dict[str, Any]]) -> None:
-        self._raw = raw
+    def __init__(self, raw: Mapping[str, RawRow], secrets: Secrets) -> None:
+        self._raw, self._secrets = raw, secrets
         self._read: dict[str, Row] = {}
 
     def __getitem__(self, order_number: str) -> Row:
         row = self._read.get(order_number)
         if row is None:
-            row = self._read[order_number] = _row(self._raw[order_number])
+            row = self._read[order_number] = _row(self._raw[order_number], self._secrets)
         return row
 
     def __iter__(self) -> Iterator[str]:
@@ -150,68 +162,45 @@ class _Rows(Mapping[str, Row]):
         return len(self._raw)
 
 
-def _is_row(raw: Any) -> bool:
-    if not isinstance(raw, dict):
-        return False
-    row = cast("dict[str, Any]", raw)
-    return isinstance(row.get("nOrdNo"), str) and isinstance(row.get("ordSt"), str)
-
-
-def _rows(body: bytes) -> list[Any] | None:
-    try:
-        document = orjson.loads(body)
-    except ValueError:
-        return None
-    if not isinstance(document, dict):
-        return None
-    envelope = cast("dict[str, Any]", document)
-    stat, data = envelope.get("stat"), envelope.get("data")
-    if not isinstance(stat, str) or stat.strip().lower() != "ok":
-        return None
-    if isinstance(data, dict):
-        data = cast("dict[str, Any]", data).get("data")
-    if not isinstance(data, list):
-        return None
-    return list[Any](data)  # pyright: ignore[reportUnknownArgumentType]
-
-
-def _row(row: dict[str, Any]) -> Row:
-    number: str = row["nOrdNo"]
-    state_text: str = row["ordSt"]
-    state = _state_of(state_text)
-    product = _text(row.get("prod"))
-    filled, unfilled = _quantity(row.get("fldQty")), _quantity(row.get("unFldSz"))
-    total = _quantity(row.get("qty"))
+def _row(row: RawRow, secrets: Secrets) -> Row:
+    state = _state_of(row.ordSt)
+    product = _text(value_of(row.prod), secrets)
+    filled, unfilled, total = (
+        _quantity(value_of(row.fldQty)),
+        _quantity(value_of(row.unFldSz)),
+        _quantity(value_of(row.qty)),
+    )
     if total is not None and filled is not None:
         # kotak-neo: unFldSz is what still waits in the market, 0 once the order is cancelled.
         unfilled = total - filled
     return Row(
-        order_number=number.strip(),
+        order_number=row.nOrdNo.strip(),
         state=state,
-        said=state_text[:MAX_TEXT],
+        said=secrets.covered(row.ordSt[:READ_TEXT])[:MAX_TEXT],
         variety=None if product is None else _VARIETIES.get(product.upper(), "regular"),
-        amo=state is OrderState.WORKING_AMO or (_text(row.get("ordGenTp")) or "").upper() == "AMO",
-        trading_symbol=_text(row.get("trdSym")),
+        amo=state is OrderState.WORKING_AMO or (_text(value_of(row.ordGenTp), secrets) or "").upper() == "AMO",
+        trading_symbol=_text(value_of(row.trdSym), secrets),
         filled_quantity=filled,
         unfilled_quantity=unfilled,
-        reason=_text(row.get("rejRsn")),
-        changed_at=_changed_at(row.get("updRecvTm")),
+        reason=_text(value_of(row.rejRsn), secrets),
+        changed_at=_changed_at(value_of(row.updRecvTm)),
     )
 
 
-def _text(value: Any) -> str | None:
+def _text(value: Any, secrets: Secrets) -> str | None:
     """Read a text; the broker writes "--" and "NA" for none."""
-    text = " ".join(value.split()) if isinstance(value, str) else ""
-    return None if text in ("", "--", "NA") else text[:MAX_TEXT]
+    text = " ".join(value[:READ_TEXT].split()) if isinstance(value, str) else ""
+    return None if text in ("", "--", "NA") else secrets.covered(text)[:MAX_TEXT]
 
 
 def _quantity(value: Any) -> int | None:
     if isinstance(value, bool) or not isinstance(value, int | str):
         return None
     try:
-        return int(value)
+        number = int(value)
     except ValueError:
         return None
+    return number if abs(number) < _LATEST_NS else None
 
 
 def _changed_at(value: Any) -> float | None:

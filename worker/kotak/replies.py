@@ -7,9 +7,13 @@ from typing import Any, Final, cast
 
 import orjson
 
-__all__ = ["MAX_TEXT", "NoReply", "NoSessionError", "NotSent", "Reply", "TooLateError", "parse_reply"]
+from worker.kotak.secrets import NO_SECRETS, Secrets
+
+__all__ = ["MAX_TEXT", "READ_TEXT", "NoReply", "NoSessionError", "NotSent", "Reply", "TooLateError", "parse_reply"]
 
 MAX_TEXT: Final = 300
+READ_TEXT: Final = 4096
+"""So much of a text is looked at: what is secret is found in it before the text is cut to MAX_TEXT."""
 MAX_RETRY_AFTER_SECONDS: Final = 300.0
 _MAX_CODE: Final = 32
 _MAX_BODY: Final = 64 * 1024
@@ -33,6 +37,11 @@ class Reply:
     retry_after_seconds: float | None = None
     order_number: str | None = None
 
+    def is_of_another(self, order_number: str) -> bool:
+        """Tell a reply that a gateway sent too late or twice. In the specification's own sample nOrdNo is longer than `on`."""
+        named = self.order_number
+        return named is not None and named != order_number and len(named) == len(order_number)
+
 
 class NoSessionError(Exception):
     """No call can be made: there is no session for an account."""
@@ -49,15 +58,18 @@ class NoReply:
 
 @dataclass(frozen=True, slots=True)
 class NotSent:
-    """No byte left this machine; `why` names host and cause, never a token."""
+    """No byte left this machine; `why` names host and cause, never a token. `is_for_a_person`: it does not pass by itself."""
 
     why: str
+    is_for_a_person: bool = False
 
 
-def parse_reply(http_status: int, headers: Mapping[str, str], body: bytes, *, now: float = 0.0) -> Reply:
+def parse_reply(
+    http_status: int, headers: Mapping[str, str], body: bytes, *, now: float = 0.0, secrets: Secrets = NO_SECRETS
+) -> Reply:
     """Read a reply of any shape: JSON of every known form, JSON served as text, HTML, empty, truncated, noise.
 
-    `now` (seconds since the epoch) turns a Retry-After date into seconds.
+    `now` (seconds since the epoch) turns a Retry-After date into seconds. No text of the reply shows one of the `secrets`.
     """
     retry_after = _retry_after(headers, now)
     document = _json_object(body)
@@ -69,10 +81,10 @@ def parse_reply(http_status: int, headers: Mapping[str, str], body: bytes, *, no
     return Reply(
         http_status,
         ok=is_ok,
-        code=_first(_code_text(value) for value in _code_places(document)),
-        text=None if is_ok else _first(_plain_text(value) for value in _text_places(document)),
+        code=_first(_code_text(value, secrets) for value in _code_places(document)),
+        text=None if is_ok else _first(_plain_text(value, secrets) for value in _text_places(document)),
         retry_after_seconds=retry_after,
-        order_number=number[:_MAX_CODE] if isinstance(number, str) else None,
+        order_number=secrets.covered(number[:READ_TEXT])[:_MAX_CODE] if isinstance(number, str) else None,
     )
 
 
@@ -115,16 +127,16 @@ def _first(values: Iterable[str | None]) -> str | None:
     return next((value for value in values if value), None)
 
 
-def _plain_text(value: Any) -> str | None:
+def _plain_text(value: Any, secrets: Secrets) -> str | None:
     if not isinstance(value, str):
         return None
-    return " ".join(value.split())[:MAX_TEXT] or None
+    return secrets.covered(" ".join(value[:READ_TEXT].split()))[:MAX_TEXT] or None
 
 
-def _code_text(value: Any) -> str | None:
+def _code_text(value: Any, secrets: Secrets) -> str | None:
     if isinstance(value, bool) or not isinstance(value, int | str):
         return None
-    return str(value).strip()[:_MAX_CODE] or None
+    return secrets.covered(str(value)[:READ_TEXT].strip())[:_MAX_CODE] or None
 
 
 def _retry_after(headers: Mapping[str, str], now: float) -> float | None:

@@ -3,6 +3,8 @@
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
+from worker.kotak.secrets import Secrets
+
 __all__ = ["NEO_FIN_KEY", "Session", "Sessions"]
 
 NEO_FIN_KEY: Final = "neotradeapi"
@@ -22,6 +24,11 @@ class Session:
     def url(self, path: str) -> str:
         """Join by concatenation: the base may carry a path of its own, which URL joining would drop."""
         return self.base_url.rstrip("/") + path
+
+    @property
+    def secrets(self) -> Secrets:
+        """What no text that comes from the broker may show."""
+        return Secrets((self.sid, self.auth))
 
     @property
     def headers(self) -> list[tuple[str, str]]:

@@ -1,6 +1,7 @@
 """The transport under httpx: HTTP/1.1 over kept connections, certain of whether a byte of a request can have left."""
 
 import asyncio
+import socket
 import ssl
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -9,13 +10,16 @@ from typing import Any, Final, cast
 
 import httpx
 
+from worker.kotak.addresses import Addresses, Resolve
 from worker.kotak.connection import Connection
 from worker.kotak.replies import TooLateError
+from worker.kotak.reply_parts import Room
 
 __all__ = ["BrokerTransport", "Prepared", "prepare"]
 
-_ADDRESS_SECONDS: Final = 60.0
 _PORTS: Final = {"http": 80, "https": 443}
+_OWN: Final = frozenset({"host", "content-length", "accept-encoding"})
+_MOST_BYTES: Final = 128 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +36,8 @@ def prepare(method: str, url: httpx.URL, headers: Iterable[tuple[str, str]]) -> 
     """Prepare once what many calls share. Raises httpx.UnsupportedProtocol or LocalProtocolError for what cannot be sent."""
     if url.scheme not in _PORTS or not url.host:
         raise httpx.UnsupportedProtocol("the address must begin with http:// or https:// and name a host")
-    lines = [f"{method} {url.raw_path.decode()} HTTP/1.1", f"Host: {url.netloc.decode()}"]
-    lines += [f"{name}: {value}" for name, value in headers if name.lower() not in ("host", "content-length")]
+    lines = [f"{method} {url.raw_path.decode()} HTTP/1.1", f"Host: {url.netloc.decode()}", "Accept-Encoding: identity"]
+    lines += [f"{name}: {value}" for name, value in headers if name.lower() not in _OWN]
     try:
         head = "\r\n".join(lines).encode("ascii")
     except UnicodeEncodeError:
@@ -51,19 +55,22 @@ class BrokerTransport(httpx.AsyncBaseTransport):
     this cancel? ConnectError, ConnectTimeout, UnsupportedProtocol and LocalProtocolError are raised where nothing was
     written, every other httpx error where something was. There is no limit of connections (account queues bound the cancels
     in flight, evidence the reads, each in its own order), no retry, no redirect, no cookie, no proxy, and no header beside
-    those of the request, Host and Content-Length.
+    those of the request, Host, Content-Length and Accept-Encoding. A reply is bounded: 32 KB and 100 lines of headers, and
+    `request.extensions["most_bytes"]` in all (128 KB where there is none). One that goes beyond, or whose body is encoded in
+    a way that was not asked for, is a RemoteProtocolError.
 
     `request.extensions["is_fresh"]`, where there is one, is asked when a connection is there, right before the request is
-    written: if it says no, TooLateError is raised and the connection is kept for the next call.
+    written: if it says no, TooLateError is raised and the connection is kept for the next call. A caller that finds that a
+    reply is of another request calls `response.extensions["distrust"]` at once: no other request is sent there.
 
-    `ssl_context` None trusts the public authorities. Use it from one event loop. A caller that sends many alike passes
-    `prepare`'s answer in `request.extensions["prepared"]`. Of the time-outs in `request.extensions` connect and read count,
-    the latter between two arrivals; None is no limit.
+    `ssl_context` None trusts the public authorities, `resolve` None asks the system for addresses. Use it from one event
+    loop. A caller that sends many alike passes `prepare`'s answer in `request.extensions["prepared"]`. Of the time-outs in
+    `request.extensions` connect (for each address, and for TLS) and read (between two arrivals) count; None is no limit.
     """
 
-    def __init__(self, *, ssl_context: ssl.SSLContext | None = None) -> None:
+    def __init__(self, *, ssl_context: ssl.SSLContext | None = None, resolve: Resolve | None = None) -> None:
         self._idle: dict[tuple[str, str, int], deque[Connection]] = {}
-        self._addresses: dict[tuple[str, int], tuple[float, asyncio.Future[list[Any]]]] = {}
+        self._addresses, self._room = Addresses(resolve), Room()
         self._open: set[Connection] = set()
         self._ssl = ssl_context
 
@@ -81,10 +88,20 @@ class BrokerTransport(httpx.AsyncBaseTransport):
             self._put_back(ready, connection)
             raise TooLateError
         try:
-            status, headers, content = await connection.exchange(ready.head + length + body, timeouts.get("read"))
+            status, headers, content = await connection.exchange(
+                ready.head + length + body,
+                timeouts.get("read"),
+                most_bytes=request.extensions.get("most_bytes", _MOST_BYTES),
+            )
         finally:
             self._put_back(ready, connection)
-        return httpx.Response(status, headers=headers, stream=httpx.ByteStream(content), request=request)
+        return httpx.Response(
+            status,
+            headers=headers,
+            stream=httpx.ByteStream(content),
+            request=request,
+            extensions={"distrust": connection.distrust},
+        )
 
     async def aclose(self) -> None:
         """Close every connection; what is in flight ends with a ReadError."""
@@ -112,40 +129,30 @@ class BrokerTransport(httpx.AsyncBaseTransport):
 
     async def _connect(self, ready: Prepared, seconds: float | None) -> Connection:
         try:
-            async with asyncio.timeout(seconds):
-                return await self._open_first(ready)
+            opened = await self._addresses.connect(ready.host, ready.port, seconds)
+            return await self._begin(ready, opened, seconds)
         except TimeoutError as error:
             raise httpx.ConnectTimeout("TimeoutError") from error
         except OSError as error:
-            self._addresses.pop((ready.host, ready.port), None)
             raise httpx.ConnectError(type(error).__name__) from error
 
-    async def _open_first(self, ready: Prepared) -> Connection:
-        """Connect to the first of the host's addresses that answers. Raises the last one's OSError where none does."""
-        loop = asyncio.get_running_loop()
-        refused: OSError = OSError("no address")
-        for *_, address in await self._resolve(ready.host, ready.port):
-            try:
-                _, connection = await loop.create_connection(
-                    lambda: Connection(self._open), address[0], ready.port, **self._security(ready)
+    async def _begin(self, ready: Prepared, opened: socket.socket, seconds: float | None) -> Connection:
+        """Speak TLS where it is to be spoken. Raises OSError or TimeoutError."""
+        address = opened.getpeername()
+        try:
+            async with asyncio.timeout(seconds):
+                _, connection = await asyncio.get_running_loop().create_connection(
+                    lambda: Connection(self._open, self._room), sock=opened, **self._security(ready)
                 )
-            except OSError as error:
-                refused = error
-            else:
-                return connection
-        raise refused
+        except BaseException as error:
+            opened.close()
+            if isinstance(error, OSError):
+                self._addresses.failed(ready.host, ready.port, address)
+            raise
+        return connection
 
     def _security(self, ready: Prepared) -> dict[str, Any]:
         if ready.scheme != "https":
             return {}
         self._ssl = self._ssl or httpx.create_ssl_context(trust_env=False)
         return {"ssl": self._ssl, "server_hostname": ready.host}
-
-    async def _resolve(self, host: str, port: int) -> list[Any]:
-        """Look a host up once a minute, not once for each of a burst of connections."""
-        loop = asyncio.get_running_loop()
-        expires_at, found = self._addresses.get((host, port), (0.0, None))
-        if found is None or loop.time() >= expires_at:
-            found = asyncio.ensure_future(loop.getaddrinfo(host, port, type=1))
-            self._addresses[host, port] = loop.time() + _ADDRESS_SECONDS, found
-        return await asyncio.shield(found)  # a caller that gives up must not end the look-up of the others

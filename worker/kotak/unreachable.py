@@ -12,6 +12,9 @@ __all__ = ["Unreachable", "unreachable"]
 _MEND_CERTIFICATE: Final = (
     "check this machine's clock and authorities and the account's base_url, or ask the broker; orders are tried again"
 )
+_MEND_TLS: Final = (
+    "check the account's base_url, and what stands between this machine and the broker; orders are tried again"
+)
 _MEND_NAME: Final = "check the account's base_url and this machine's name server; orders are tried again"
 
 
@@ -29,7 +32,9 @@ def unreachable(error: Exception, host: str) -> Unreachable:
     if isinstance(cause, ssl.SSLCertVerificationError):
         return Unreachable(f"the certificate of {host} is not valid: {cause.verify_message}", _MEND_CERTIFICATE)
     if isinstance(cause, ssl.SSLError):
-        return Unreachable(f"no TLS connection to {host}: {getattr(cause, 'reason', None) or 'it was cut'}")
+        # One that was cut may be made the next time; a peer that speaks no TLS, or another one, stays so.
+        reason = None if isinstance(cause, ssl.SSLEOFError | ssl.SSLZeroReturnError) else getattr(cause, "reason", None)
+        return Unreachable(f"no TLS connection to {host}: {reason or 'it was cut'}", reason and _MEND_TLS)
     if isinstance(cause, socket.gaierror):
         # A name server that does not answer for a moment is no name that is wrong.
         to_do = None if cause.errno == socket.EAI_AGAIN else _MEND_NAME

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 __all__ = [
     "AccountBlocked",
     "AccountSlowed",
+    "AccountsExposed",
     "AccountsUnreadable",
     "Attempted",
     "BrokerUnreachable",
@@ -125,6 +126,14 @@ class AccountsUnreadable(Event):
     """The accounts file, or an account in it, cannot be used: what it said before holds. `error` names file, account, rule."""
 
     error: str
+    to_do: str
+
+
+@dataclass(frozen=True, slots=True)
+class AccountsExposed(Event):
+    """Every user of this machine can read the accounts file, or write it. It is used all the same. `text`: file and rule."""
+
+    text: str
     to_do: str
 
 

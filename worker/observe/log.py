@@ -62,6 +62,7 @@ LINES: Final[Mapping[type[Event], Line]] = {
     events.BrokerUnreachable: Line("broker cannot be reached", _always_error),
     events.AccountSlowed: Line("account slowed down"),
     events.AccountsUnreadable: Line("accounts file not readable", _always_error),
+    events.AccountsExposed: Line("accounts file open to others", lambda _: _WARNING),
     events.LeaseTaken: Line("lease taken"),
     events.LeaseLost: Line("lease lost: orders are left to other workers", _always_error, "none"),
     events.LedgerAway: Line("ledger away", _always_error, "check Redis"),

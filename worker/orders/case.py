@@ -20,6 +20,7 @@ _AMOUNTS_TO: Final = {
     Action.UNCLEAR: Status.REFUSED,
     Action.BLOCKED: Status.BLOCKED,
     Action.RENEW: Status.BLOCKED,
+    Action.MEND: Status.BLOCKED,
 }
 
 _ANSWERS: Final = frozenset({Action.ACKNOWLEDGED, Action.UNCLEAR, Action.REFUSED})

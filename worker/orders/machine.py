@@ -21,7 +21,7 @@ from worker.orders.watching import MAY_WORK, after_watch, end_in_time, is_guess,
 
 __all__ = ["OrderMachine"]
 
-_AGAIN: Final = frozenset({Action.RETRY, Action.RENEW})
+_AGAIN: Final = frozenset({Action.RETRY, Action.RENEW, Action.MEND})
 _MOST_LOOK_PAUSE_SECONDS: Final = 1.5
 _UNSEEN_SECONDS: Final = 2.0
 _STALE_SECONDS: Final = 1.0

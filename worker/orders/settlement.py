@@ -112,7 +112,7 @@ def _alive(case: Case, row: Row, *, now: float, window: float) -> Step:  # noqa:
             return _alive_against_objection(case, row, is_proof=is_proof, now=now, window=window)
         case Action.ACKNOWLEDGED:
             return _alive_against_ok(case, row, is_proof=is_proof)
-        case Action.RETRY | Action.RENEW | Action.LOOK | None:
+        case Action.RETRY | Action.RENEW | Action.MEND | Action.LOOK | None:
             # An exit may close a position: it is repeated only when the last one certainly did nothing.
             return _SEND_AGAIN if case.may_be_repeated or is_proof else _LOOK_AGAIN
         case _:  # pragma: no cover

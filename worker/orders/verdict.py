@@ -43,10 +43,11 @@ def judge(answer: Reply | NoReply | NotSent, *, codes: Codes, variety: str, orde
     it is certain that nothing happened.
     """
     if isinstance(answer, NotSent):
-        return Verdict(Action.RETRY, text=f"the broker cannot be reached: {answer.why}", has_left=False)
+        action = Action.MEND if answer.is_for_a_person else Action.RETRY
+        return Verdict(action, text=f"the broker cannot be reached: {answer.why}", has_left=False)
     if isinstance(answer, NoReply):
         return Verdict(Action.LOOK, text="no reply", may_have_acted=True)
-    if _is_of_another_order(answer, order_number):
+    if answer.is_of_another(order_number):
         text = f"the reply is about order {answer.order_number}"
         return Verdict(Action.LOOK, code=answer.code, text=text, may_have_acted=True)
     action, is_too_fast = codes.action_of(answer), codes.is_too_fast(answer)
@@ -64,12 +65,6 @@ def judge(answer: Reply | NoReply | NotSent, *, codes: Codes, variety: str, orde
         retry_after_seconds=answer.retry_after_seconds,
         http_status=answer.http_status,
     )
-
-
-def _is_of_another_order(reply: Reply, order_number: str) -> bool:
-    """Tell a reply that a gateway sent too late or twice. In the specification's own sample nOrdNo is longer than `on`."""
-    named = reply.order_number
-    return named is not None and named != order_number and len(named) == len(order_number)
 
 
 def _may_have_acted(action: Action, *, is_known: bool, is_too_fast: bool) -> bool:

@@ -101,7 +101,7 @@ def _accounts_file(own: OwnAccounts, settings: Settings) -> tuple[Path, bool]:
     if "accounts_file" not in settings.model_fields_set and own.may_be_written:
         return own.path, True
     path = settings.accounts_file if "accounts_file" in settings.model_fields_set else own.path
-    load_accounts(path)
+    load_accounts(path, settings.http_hosts)
     return path, False
 
 
