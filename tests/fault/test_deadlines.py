@@ -13,7 +13,7 @@ LATE = Status.UNKNOWN
 
 @pytest.mark.parametrize(
     ("seconds", "routine", "risk"),
-    [(55, Status.CANCELLED, Status.CANCELLED), (65, LATE, Status.CANCELLED), (305, LATE, LATE)],
+    [(40, Status.CANCELLED, Status.CANCELLED), (65, LATE, Status.CANCELLED), (305, LATE, LATE)],
 )
 def test_the_lanes_default_deadlines_end_what_waited_too_long_in_a_queue(make_stage, seconds, routine, risk):
     """60 s for routine and 300 s for risk orders: at pick-up, what is late ends without a call."""

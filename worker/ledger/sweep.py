@@ -12,7 +12,7 @@ from worker.observe.events import Publish, Recovered
 __all__ = ["Sweep"]
 
 _WALK_SECONDS: Final = 30.0
-_LEAST_A_SECOND: Final = 500
+_LEAST_A_SECOND: Final = 50
 _MOST_A_SECOND: Final = 10_000
 _AT_ONCE: Final = 250
 _TWICE_SECONDS: Final = 5.0
@@ -51,10 +51,13 @@ class Sweep:
     async def walk(self) -> None:
         """Look at the next records. Raises RedisError."""
         cursor = await self._ledger.run("GET", SWEEP) or b"0"
-        for _ in range(0, await self._records_a_second(), _AT_ONCE):
+        left = await self._records_a_second()
+        while left > 0:
+            count = min(left, _AT_ONCE)
             cursor, keys = await self._ledger.run(
-                "SCAN", cursor, "MATCH", f"{self._prefix}*", "COUNT", _AT_ONCE, "TYPE", "string"
+                "SCAN", cursor, "MATCH", f"{self._prefix}*", "COUNT", count, "TYPE", "string"
             )
+            left -= count
             names = [key.decode().removeprefix(self._prefix) for key in keys]
             now = self._clock()
             for stray in await self._strays(names):

@@ -11,7 +11,7 @@ from worker.orders.waiting import RISK, ROUTINE
 
 __all__ = ["AccountTurns", "Sending"]
 
-_EARLY_SECONDS: Final = 0.001
+_EARLY_SECONDS: Final = 0.0035
 
 
 class Sending(Protocol):

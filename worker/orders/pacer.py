@@ -13,7 +13,7 @@ __all__ = ["Asker", "Pacer"]
 
 _AHEAD_SECONDS: Final = 0.003
 """A send is granted at most so long before its time. A risk order of another process may have to wait for it."""
-_TICK_SECONDS: Final = 0.008
+_TICK_SECONDS: Final = 0.012
 """What falls due within this is asked for together."""
 _AGAIN_SECONDS: Final = 1.0
 

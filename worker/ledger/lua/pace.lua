@@ -9,7 +9,7 @@
 -- A window alone would let a routine bulk spend a whole second's sends at once and keep a risk cancel waiting for the next
 -- second, so routine sends are spaced evenly and only risk sends may follow each other at once. Both are a little longer
 -- than they need be: a send that the network delays and a next one that it does not must not meet in one second.
-local STEP_US, LATE_US = 30000, 5000
+local STEP_US, LATE_US = 30000, 10000
 local ahead, known = tonumber(ARGV[1]), tonumber(ARGV[2])
 local now = now_us()
 -- A clock that stepped forward makes all that was sent look older than it is. It is moved along, whoever sent it.
