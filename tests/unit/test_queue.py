@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from functools import partial
 
 import pytest
 
@@ -540,3 +541,43 @@ async def test_an_account_that_is_paused_or_has_an_order_aside_is_not_let_go():
     desk.queues.forget_idle()
     assert ["AB123", "CD456"] == sorted(desk.queues._accounts)
     desk.queues.close()
+
+
+class Away(Counting):
+    """Grants nothing while it is away: it raises, as the ledger does."""
+
+    def __init__(self):
+        super().__init__()
+        self.is_away = False
+
+    async def take(self, requests, *, ahead_seconds):
+        if self.is_away:
+            await asyncio.sleep(0.01)
+            now = time.time()
+            return [Turns((), now + 0.05) for _ in requests]
+        return await super().take(requests, ahead_seconds=ahead_seconds)
+
+
+async def test_after_a_ledger_was_away_no_more_accounts_ask_at_once_than_there_are_places():
+    """All of them were due: a thousand calls began at once."""
+    gate = Away()
+    gate.is_away = True
+    desk = Desk(gate, all_at_once=8)
+    jobs = [job(number, ucc=f"AB{number:04}") for number in range(100)]
+    turns = [desk.enqueue(one) for one in jobs]
+    for one, turn in zip(jobs, turns, strict=True):
+        turn.add_done_callback(partial(lambda one, _: desk.queues.release(one), one))
+    await asyncio.sleep(0.3)
+    gate.is_away = False
+    assert all(await asyncio.wait_for(asyncio.gather(*turns), 20))
+    assert 8 >= max(gate.sizes)
+
+
+async def test_an_order_that_waits_may_be_given_more_time_and_does_not_end_before_that():
+    desk, one = Desk(Gate()), job(1, deadline_seconds=0.1)
+    one.waits_until = one.deadline_at
+    heard = desk.enqueue(one)
+    one.extend(one.deadline_at + 0.3)
+    await asyncio.sleep(0.2)
+    assert not heard.done()
+    assert not await asyncio.wait_for(heard, 20)

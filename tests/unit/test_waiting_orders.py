@@ -182,3 +182,15 @@ def test_an_order_that_became_urgent_moves_up():
     urgent.lane = aside.lane = "risk"
     assert [True, False, False, False] == [orders.escalate(one) for one in (urgent, urgent, aside, job(5, "risk"))]
     assert [3, 1, 2] == turns(orders)
+
+
+def test_of_many_orders_that_become_urgent_each_is_found_by_itself():
+    """And none twice; those that go first are the urgent ones."""
+    jobs = [job(at) for at in range(1, 401)]
+    orders = waiting(*jobs)
+    for one in jobs[::2]:
+        one.lane = "risk"
+        assert orders.escalate(one)
+        assert not orders.escalate(one)
+    assert (200, 200) == (orders.count(RISK), orders.count(ROUTINE))
+    assert [*jobs[::2], *jobs[1::2]] == [orders.pop() for _ in jobs]

@@ -51,8 +51,11 @@ class InHand:
     def ask_more(self, job: Job, *, is_risk: bool, until: float = 0.0) -> None:
         """Make an order a risk order, for good, and work on it until then, in seconds since the epoch (0: as before).
 
-        What it is or has already changes nothing.
+        What it is or has already changes nothing. Nor does this for an order that has ended here and is being written: the ledger
+        puts it back if its end is none for what was asked for.
         """
+        if job.is_final and not job.is_watched:
+            return
         if until > job.deadline_at and not job.is_watched:
             self._orders.extend(job, until)
         if is_risk and not job.is_risk:

@@ -1,8 +1,9 @@
 """The lease: this worker's right to hold orders, renewed by a heartbeat."""
 
+import asyncio
 import os
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from neo_cancel.messages import new_id
 from neo_cancel.order import Lane
@@ -17,6 +18,8 @@ from worker.observe.events import LeaseLost, LeaseTaken, Publish
 from worker.orders.job import Job
 
 __all__ = ["Lease", "Validity"]
+
+_AT_ONCE: Final = 200
 
 
 class Validity:
@@ -105,8 +108,10 @@ class Lease:
         if not self._validity.is_taken:
             self._publish(LeaseTaken(worker, os.getpid()))
         self._validity.renew(asked_at)
-        for words in news:
+        for at, words in enumerate(news, start=1):
             self._tell(*words.decode().split(" "))
+            if at % _AT_ONCE == 0:
+                await asyncio.sleep(0)  # a bulk that is repeated is news of thousands of orders
         await self._reconciliation.compare(worker, count)
 
     def escalate(self, name: str) -> None:

@@ -11,7 +11,7 @@ from worker.orders.waiting import RISK, ROUTINE
 
 __all__ = ["AccountTurns", "Sending"]
 
-_EARLY_SECONDS: Final = 0.0035
+_EARLY_SECONDS: Final = 0.003
 
 
 class Sending(Protocol):
@@ -83,12 +83,18 @@ class AccountTurns:
     def request(self) -> TurnRequest | None:
         """See Asker."""
         urgency = self._sending.urgency
-        if urgency is None or not self._sending.may_send() or self._wanted(urgency) <= 0:
+        if (
+            urgency is None
+            or not self._sending.may_send()
+            or self._wanted(urgency) <= 0
+            or not self._may_go_on(urgency)
+        ):
             self._asked_for = None
             self._set_asking(False)
             self._sending.give_turns()  # has what stands in the way look here again
             return None
         self._asked_for = urgency
+        self._set_asking(True)
         return TurnRequest(self._ucc, self._wanted(urgency), is_risk=urgency == RISK)
 
     def granted(self, request: TurnRequest, turns: Turns) -> None:
@@ -104,6 +110,10 @@ class AccountTurns:
         if risk + routine > self._reserved:
             self._asked_for = RISK if risk > self._reserved else ROUTINE
             self._pacer.want(self, self._loop_time_of(turns.again_at), urgent=False)
+
+    def _may_go_on(self, urgency: int) -> bool:
+        # After an outage every account is due at once, and all would see the same free places.
+        return self._is_asking or self._places.may_ask(urgency, is_due=True)
 
     def _wanted(self, urgency: int) -> int:
         """Count the turns that are worth asking for, beside those that are reserved: of risk orders alone if one is first."""

@@ -108,7 +108,9 @@ class Job:
         self.lane = self.document["lane"] = Lane.RISK.value
 
     def extend(self, until: float) -> None:
-        """Have it worked on until then, in seconds since the epoch."""
+        """Have it worked on until then, in seconds since the epoch, which is later than before."""
+        if self.waits_until == self.deadline_at:
+            self.waits_until = until
         self.deadline_at = until
         self.document["deadline_seconds"] = until - self.accepted_at
 

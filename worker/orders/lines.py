@@ -11,6 +11,9 @@ __all__ = ["Entry", "Lines", "take_from"]
 _FIRST_SENDS_A_RETRY: Final = 3
 """So many first sends go between two retries. A retry has had a turn: it may take a quarter of the turns, not half of them."""
 
+_FIRST, _AGAIN, _WATCHED = range(3)
+_FEW: Final = 8
+
 Entry = tuple[float, int, Job]
 """A time in seconds since the epoch, when the order came, and the order."""
 
@@ -24,46 +27,75 @@ class Lines:
     """
 
     def __init__(self) -> None:
-        self._first: list[Entry] = []
-        self._again: list[Entry] = []
-        self._watched: list[Entry] = []
+        self._lines: tuple[list[Entry], ...] = ([], [], [])  # may hold orders that are gone
+        self._place_of: dict[Job, tuple[int, int]] = {}  # the line, and when it came
+        self._counts = [0, 0, 0]
         self._since_retry = 0
 
     def __len__(self) -> int:
-        return len(self._first) + len(self._again) + len(self._watched)
+        return len(self._place_of)
 
     @property
     def first_sends(self) -> int:
         """Count the orders that have had no turn yet."""
-        return len(self._first)
+        return self._counts[_FIRST]
 
     def push(self, job: Job, arrival: int) -> None:
         """Put an order into its line."""
-        heapq.heappush(self._line_of(job), (job.deadline_at, arrival, job))
+        line = _line_of(job)
+        self._place_of[job] = line, arrival
+        self._counts[line] += 1
+        heapq.heappush(self._lines[line], (job.deadline_at, arrival, job))
 
     def pop(self) -> Job:
         """Take the order out whose turn it is; there must be one."""
         line = self._next_line()
-        self._since_retry = self._since_retry + 1 if line is self._first else 0
-        return heapq.heappop(line)[-1]
+        self._since_retry = self._since_retry + 1 if line == _FIRST else 0
+        while True:
+            _, arrival, job = heapq.heappop(self._lines[line])
+            if self._place_of.get(job) == (line, arrival):
+                self._forget(job)
+                return job
+
+    def remove(self, job: Job) -> bool:
+        """Take this order out; say whether it was there."""
+        if job not in self._place_of:
+            return False
+        self._forget(job)
+        return True
 
     def take(self, is_wanted: Callable[[Job], bool]) -> list[Job]:
         """Take these orders out, one line after the other."""
-        return [job for line in self._all for job in take_from(line, is_wanted)]
+        taken: list[Job] = []
+        for line, entries in enumerate(self._lines):
+            taken += [
+                job
+                for _, arrival, job in sorted(entries)
+                if self._place_of.get(job) == (line, arrival) and is_wanted(job)
+            ]
+        for job in taken:
+            self._forget(job)
+        return taken
 
-    @property
-    def _all(self) -> tuple[list[Entry], ...]:
-        return self._first, self._again, self._watched
+    def _forget(self, job: Job) -> None:
+        line, _ = self._place_of.pop(job)
+        self._counts[line] -= 1
+        entries = self._lines[line]
+        # What is gone is not kept alive for long: dropped once it is the greater part, it costs each order the same.
+        if len(entries) > 2 * self._counts[line] + _FEW:
+            entries[:] = [entry for entry in entries if self._place_of.get(entry[-1]) == (line, entry[1])]
+            heapq.heapify(entries)
 
-    def _line_of(self, job: Job) -> list[Entry]:
-        if job.is_watched:
-            return self._watched
-        return self._again if job.has_had_turn else self._first
+    def _next_line(self) -> int:
+        if self._counts[_FIRST] and self._counts[_AGAIN]:
+            return _AGAIN if self._since_retry >= _FIRST_SENDS_A_RETRY else _FIRST
+        return next(line for line, count in enumerate(self._counts) if count)
 
-    def _next_line(self) -> list[Entry]:
-        if self._first and self._again:
-            return self._again if self._since_retry >= _FIRST_SENDS_A_RETRY else self._first
-        return self._first or self._again or self._watched
+
+def _line_of(job: Job) -> int:
+    if job.is_watched:
+        return _WATCHED
+    return _AGAIN if job.has_had_turn else _FIRST
 
 
 def take_from(line: list[Entry], is_wanted: Callable[[Job], bool]) -> list[Job]:

@@ -87,7 +87,7 @@ class OrderMachine:
             step = Send() if may_be_sent else Look()
         if isinstance(step, Finish) and not (job.is_watched and is_guess(step) and course.case.blind_looks == 1):
             return kept_if_watched(job, step)
-        if course.is_last_look:
+        if course.is_last_look and now >= job.deadline_at:
             return end_in_time(job, course)
         if isinstance(step, Send) and may_send(job, course):
             return self._send_again(job, course, now)
@@ -109,6 +109,11 @@ class OrderMachine:
             course.is_last_look = True
             return Look(until=now + course.policy.last_look, thorough=_is_thorough(course.case))
         return end_in_time(job, course)
+
+    def extend(self, job: Job) -> None:
+        """Note that the order has more time: a look that was its last one is one of others."""
+        if job.course is not None:
+            job.course.is_last_look = False
 
     def remember(self, job: Job, now: float) -> None:
         """Note that an order is sent."""

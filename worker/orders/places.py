@@ -43,9 +43,10 @@ class Places:
         """No call is in flight."""
         return self._free == self._most
 
-    def may_ask(self, urgency: int) -> bool:
-        """Tell whether one more account may ask for a turn at once."""
-        return self.free_for(urgency) > 0 and (urgency == RISK or self._asked < _ASKED_FOR_A_PLACE * self._most)
+    def may_ask(self, urgency: int, *, is_due: bool = False) -> bool:
+        """Tell whether one more account may ask for a turn at once; `is_due`: its own next time has come."""
+        most = self._most if is_due else _ASKED_FOR_A_PLACE * self._most
+        return self.free_for(urgency) > 0 and (urgency == RISK or self._asked < most)
 
     def count_asked(self, count: int) -> None:
         """Count accounts that ask for a turn at once; when one has its answer, a queue that waits is woken."""

@@ -13,7 +13,7 @@ from worker.orders.verdict import Verdict
 
 __all__ = ["AccountQueues"]
 
-_STALE_SECONDS: Final = 0.015
+_STALE_SECONDS: Final = 0.012
 """A turn that is not used by then is given up: sent late, it would meet the sends of the second that follows."""
 
 

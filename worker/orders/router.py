@@ -100,11 +100,9 @@ class Router:
         self.queues.escalate(job)
 
     def extend(self, job: Job, until: float) -> None:
-        """Work on an order until then, in seconds since the epoch, wherever it is; it has its turn by its new deadline."""
-        waiting = self.queues.take_out(job.ucc, [job.order_number])
+        """Work on an order until then, in seconds since the epoch, wherever it is; the pauses that it is in go on."""
         job.extend(until)
-        for one in waiting:
-            self._put(one, Send())
+        self._machine.extend(job)
 
     async def stop(self, at: float) -> None:
         """Let go of every order, of one in flight at the latest `at`, by the loop's clock. Nothing is written for them."""

@@ -19,7 +19,7 @@ class WaitingOrders:
     """Risk before routine; within each, first sends and retries in turn, then watched orders (see Lines).
 
     A retry waits aside until its time has come. A value without a timer of its own: every time comes in, in seconds since
-    the epoch. An order's `waits_until` must not change while it waits here.
+    the epoch. An order's `waits_until` may grow while it waits here, but not shrink.
     """
 
     def __init__(self) -> None:
@@ -105,13 +105,19 @@ class WaitingOrders:
 
     def _next_end(self) -> float:
         """Say when the first wait for a turn is over; inf for none."""
-        while self._ends and not self._is_there(self._ends[0]):
-            heapq.heappop(self._ends)
+        while self._ends:
+            at, arrival, job = self._ends[0]
+            if self._arrival_of.get(job) != arrival:
+                heapq.heappop(self._ends)
+            elif at < job.waits_until:  # it waits for longer than it did when it came
+                heapq.heapreplace(self._ends, (job.waits_until, arrival, job))
+            else:
+                break
         return self._ends[0][0] if self._ends else math.inf
 
     def escalate(self, job: Job) -> bool:
         """Put a waiting order where its urgency belongs now; say whether it was there."""
-        if not (job.is_risk and self._ready[ROUTINE].take(lambda waiting: waiting is job)):
+        if not (job.is_risk and self._ready[ROUTINE].remove(job)):
             return False
         self._forget(job)
         self.push(job)

@@ -95,6 +95,11 @@ local function pace_of(text, now, step, ahead)
   local pace = {since = 0, from = 0, paused = 0, risk = 0, sends = {}, has_moved = step > 0}
   if not text then return pace end
   local factor, since, from, paused, risk, sends = string.match(text, '^(%S+) (%d+) (%d+) (%d+) (%d+)(.*)$')
+  if not factor then
+    -- A text that cannot be read hides what was sent in the last second: nothing more is sent for as long.
+    pace.from, pace.paused, pace.has_moved = now, now + 1100000, true
+    return pace
+  end
   pace.factor, pace.since = tonumber(factor), math.min(since + step, now)
   pace.from, pace.paused, pace.risk = from + step, paused + step, risk + step
   for send in string.gmatch(sends, '%d+') do
