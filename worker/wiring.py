@@ -49,7 +49,7 @@ _REDIS_SECONDS: Final = 2.0
 _WATCH_SECONDS: Final = 1.0
 _PASS_SECONDS: Final = 0.5
 _SWEEP_SECONDS: Final = 1.0
-_IDLE_SECONDS: Final = 5.0
+_IDLE_SECONDS: Final = 2.0
 _FILE_SECONDS: Final = 0.5
 """A change of the accounts file holds within about a second: half of it may pass until it is seen, and sends under way end."""
 

@@ -581,3 +581,16 @@ async def test_an_order_that_waits_may_be_given_more_time_and_does_not_end_befor
     await asyncio.sleep(0.2)
     assert not heard.done()
     assert not await asyncio.wait_for(heard, 20)
+
+
+async def test_a_forgotten_account_that_was_waiting_for_a_place_holds_up_no_other():
+    """Its order had ended meanwhile; the place goes to the next one."""
+    desk = Desk(Gate(limited=False), all_at_once=1)
+    first, gone, last = (job(number, ucc=f"AB{number:04}") for number in range(3))
+    assert await desk.enqueue(first)
+    desk.enqueue(gone)
+    waiting = desk.enqueue(last)
+    assert [gone] == desk.queues.take_out(gone.ucc, [gone.order_number])
+    desk.queues.forget_idle()
+    desk.queues.release(first)
+    assert await asyncio.wait_for(waiting, 20)

@@ -20,6 +20,7 @@ class Policies:
     def __init__(self, file: AccountsFile, default: CancelPolicy) -> None:
         self._file, self._default = file, default
         self._policies: dict[str, CancelPolicy] = {}
+        self._kinds: dict[tuple[bool | None, bool | None], CancelPolicy] = {}  # ten thousand accounts share a few
         file.subscribe(self._policies.clear)
 
     def of(self, ucc: str) -> CancelPolicy:
@@ -37,5 +38,10 @@ class Policies:
     def _made_of(self, account: Account | None) -> CancelPolicy:
         if account is None:
             return self._default
-        own = {"verify": account.verify, "watch_refused": account.watch_refused}
-        return replace(self._default, **{name: value for name, value in own.items() if value is not None})
+        wishes = account.verify, account.watch_refused
+        if wishes not in self._kinds:
+            own = dict(zip(("verify", "watch_refused"), wishes, strict=True))
+            self._kinds[wishes] = replace(
+                self._default, **{name: value for name, value in own.items() if value is not None}
+            )
+        return self._kinds[wishes]

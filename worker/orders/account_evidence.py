@@ -103,6 +103,11 @@ class AccountEvidence:
             if task is not None:
                 task.cancel()
 
+    def forget(self) -> None:
+        """End an idle one: it is of no use any more. Its timer knows it, and memory that goes round in circles stays for long."""
+        self._timer.cancel()
+        del self._timer
+
     def is_idle(self, now: float) -> bool:
         """Tell whether nothing is read or waited for, and no dead order is remembered; `now` by the ledger's clock."""
         is_reading = self._loop_task is not None and not self._loop_task.done()

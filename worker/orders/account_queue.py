@@ -143,6 +143,11 @@ class AccountQueue:
         self.withdraw()
         self._timer.cancel()
 
+    def forget(self) -> None:
+        """End an idle queue: it is of no use any more. Its parts know it, and memory that goes round in circles stays for long."""
+        self._timer.cancel()
+        del self._timer, self._turns
+
     # ------------------------------------------------------------------ turns
 
     def _give_turn(self, job: Job, granted_at: float) -> None:
@@ -153,6 +158,8 @@ class AccountQueue:
 
     def _use_place(self) -> bool:
         """Take the place that is free now; say whether it was taken, or asked for where the account has a rate."""
+        if not self._orders:  # it may even be forgotten
+            return False
         in_flight, was_idle = self._in_flight, self._turns.is_idle
         self.give_turns()
         return self._in_flight > in_flight or (was_idle and not self._turns.is_idle)

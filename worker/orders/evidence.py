@@ -63,7 +63,7 @@ class Evidence:
         """Let go of what is kept for accounts for which nothing is read, but for dead orders that the day still needs."""
         now = self._shared.clock()
         for ucc in [ucc for ucc, account in self._accounts.items() if account.is_idle(now)]:
-            self._accounts.pop(ucc).close()
+            self._accounts.pop(ucc).forget()
 
     def withdraw(self) -> None:
         """Forget every waiting order; neither `on_look` nor `on_deadline` is called for them."""

@@ -99,7 +99,7 @@ class AccountQueues:
     def forget_idle(self) -> None:
         """Let go of what is kept for accounts that have nothing to do."""
         for ucc in [ucc for ucc, account in self._accounts.items() if account.is_idle]:
-            self._accounts.pop(ucc).close()
+            self._accounts.pop(ucc).forget()
 
     def withdraw(self) -> None:
         """Forget every waiting order; `on_turn` and `on_deadline` are not called for them."""
