@@ -82,7 +82,7 @@ class Claims:
         if lane == Lane.RISK:
             for job in jobs:
                 self._lease.escalate(job.name)
-        return [self._take(job, lane) for job in jobs if self._is_news(job)]
+        return self._take_news(jobs, lane)
 
     async def draw(self, at_most: Mapping[Key, int]) -> list[tuple[int, list[Job]]]:
         """Take from each backlog, named by its key, at most so many orders: how many are left there, and what was taken."""
@@ -91,7 +91,7 @@ class Claims:
         for backlog, (left, *pairs) in zip(at_most, answers, strict=True):
             lane, _ = place_of_backlog(backlog)
             values = {name.decode(): value for name, value in zip(pairs[::2], pairs[1::2], strict=True)}
-            drawn.append((left, [self._take(job, lane) for job in await self._decoded(values)]))
+            drawn.append((left, self._take_news(await self._decoded(values), lane)))
         return drawn
 
     async def claim_watched(self, at_most: int) -> list[Job]:
@@ -155,11 +155,18 @@ class Claims:
                 await self._requeuer.unreadable.end(self._lease.worker, name)
         return jobs
 
-    def _is_news(self, job: Job) -> bool:
-        # A message that comes twice finds its orders held here already. They are new where the first answer was lost, or where a
-        # producer asked again while the order was watched.
-        mine = self._held.get(job.name)
-        return mine is None or mine.fence < job.fence
+    def _take_news(self, jobs: Iterable[Job], lane: str) -> list[Job]:
+        """Take in hand what is not in hand yet, one after the other: an order may stand in both backlogs of its account.
+
+        A message that comes twice, and a claim whose answer overtakes that of a draw, find their orders held here already. They
+        are new where the first answer was lost, or where a producer asked again while the order was watched.
+        """
+        taken: list[Job] = []
+        for job in jobs:
+            mine = self._held.get(job.name)
+            if mine is None or mine.fence < job.fence:
+                taken.append(self._take(job, lane))
+        return taken
 
     def _take(self, job: Job, lane: str = Lane.ROUTINE) -> Job:
         if job.enqueued_ms < self._ledger.restarted_ms:

@@ -113,8 +113,7 @@ class _Sorting:
             self.poison.append(job)
             return
         group = _Group(job.lane, int(is_suspect), name if crashes >= MOST_CRASHES - 1 else "")
-        document = value.split(b" ", 6)[6].decode()
-        self.groups.setdefault(group, []).append(PutBack(job.ucc, job.order_number, job.fence, document))
+        self.groups.setdefault(group, []).append(PutBack(job.ucc, job.order_number, job.fence))
 
     def calls(self, owner: str, why: str) -> Iterator[ScriptCall]:
         """Make the calls, in this order: each message goes in front of the one before, so suspects come first."""

@@ -104,7 +104,7 @@ class AccountEvidence:
                 task.cancel()
 
     def forget(self) -> None:
-        """End an idle one: it is of no use any more. Its timer knows it, and memory that goes round in circles stays for long."""
+        """End an idle one: it is of no use any more. Its timer knows it, and what goes round in circles is freed late."""
         self._timer.cancel()
         del self._timer
 

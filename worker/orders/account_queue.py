@@ -144,7 +144,7 @@ class AccountQueue:
         self._timer.cancel()
 
     def forget(self) -> None:
-        """End an idle queue: it is of no use any more. Its parts know it, and memory that goes round in circles stays for long."""
+        """End an idle queue: it is of no use any more. Its parts know it, and what goes round in circles is freed late."""
         self._timer.cancel()
         del self._timer, self._turns
 
