@@ -26,7 +26,6 @@ def test_every_order_of_the_message_is_counted_once():
         "under_way": 5,
         "in_backlog": 29,
         "elsewhere": 5,
-        "refused_parts": 0,
         "lane": "risk",
         "accounts": 1,
         "orders": 50,
@@ -57,6 +56,12 @@ def test_an_order_that_ended_before_the_message_came_counts():
     """A message that is delivered twice says the same again."""
     said = answer(chunk(2), [claimed(blocked=1, cancelled=1)])
     assert ("blocked", {"blocked": 1, "cancelled": 1}, 0) == (said["outcome"], said["ended"], said["claimed"])
+
+
+def test_nothing_is_said_of_what_is_none():
+    """The text is short where all is well."""
+    expected = {"outcome": "done", "ended": {"filled": 1}, "lane": "routine", "accounts": 1, "orders": 1, "claimed": 1}
+    assert expected == answer(chunk(1), [claimed("filled")])
 
 
 def test_a_part_that_cannot_be_used_is_refused():

@@ -49,6 +49,17 @@ def test_a_connection_is_named_by_its_scheme_without_the_password(url, shown):
     assert shown == app_for(url).connection().as_uri()
 
 
+@pytest.mark.parametrize(("query", "is_named"), [("", True), ("?db=0", True), ("?db=3", False), ("?db=10", False)])
+def test_flower_is_not_told_of_a_database_that_it_would_not_read(query, is_named):
+    """Of a Unix socket it reads database 0, whatever the URL says; no length is better than another database's."""
+    connection = app_for(f"unix:///tmp/redis.sock{query}").connection()
+    try:
+        named = connection.as_uri(include_password=True)
+    except NotImplementedError:
+        named = None
+    assert (is_named, "redis+socket:") == (named is not None, connection.as_uri()[:13])
+
+
 def test_the_certificates_of_the_url_are_also_where_flower_looks_for_them():
     conf = app_for("rediss://host/0?ssl_ca_certs=/etc/ca.pem").conf
     assert "/etc/ca.pem" == conf.broker_use_ssl["ssl_ca_certs"]

@@ -1,6 +1,7 @@
 """The Celery app of this service: our options, and kombu's connections with our transports."""
 
-from typing import TYPE_CHECKING, Any
+import re
+from typing import TYPE_CHECKING, Any, Final
 
 from celery import Celery
 from celery.app.amqp import AMQP
@@ -11,6 +12,8 @@ from worker.consuming.celery_options import celery_options
 from worker.consuming.transport import GatedSentinelTransport, GatedTransport
 
 __all__ = ["celery_app"]
+
+_OTHER_DATABASE: Final = re.compile(r"\?virtual_host=(?!0$)")
 
 if TYPE_CHECKING:
     _Kombu = kombu_connection.Connection
@@ -27,6 +30,12 @@ class _Gated(_Kombu):
 
     def get_transport_cls(self) -> Any:
         return GatedSentinelTransport if self.transport_cls == "sentinel" else GatedTransport
+
+    def as_uri(self, include_password: bool = False, *arguments: Any, **options: Any) -> str:
+        # Flower, which alone asks for the password, would count in database 0 of a Unix socket whatever the URL says.
+        if include_password and _OTHER_DATABASE.search(self.hostname or ""):
+            raise NotImplementedError("Flower reads only database 0 of a Unix socket")
+        return super().as_uri(include_password, *arguments, **options)
 
 
 class _PooledConnection(_Gated, kombu_connection.PooledConnection):

@@ -28,6 +28,8 @@ _BACKLOG: Final = b"backlog"
 _MISSING: Final = b"missing"
 _UNREADABLE: Final = b"unreadable"
 _ENDED: Final = {str(status).encode(): status for status in FINAL}
+_LONGEST_WORD: Final = max(map(len, (_BACKLOG, _MISSING, _UNREADABLE, *_ENDED)))
+"""A longer answer is a record: six words and a document."""
 
 
 class Claimed(NamedTuple):
@@ -90,9 +92,9 @@ class Claims:
             await self._ledger.call(enqueue_call(parcel, batch=None, ttl_seconds=self._ttl_seconds))
         names = [name for one in asked for name in one.names]
         values = dict(zip(names, answers, strict=True))
-        # Only a record has a space in it.
-        words = Counter(value for value in values.values() if b" " not in value)
-        jobs = await self._decoded({name: value for name, value in values.items() if b" " in value})
+        records = {name: value for name, value in values.items() if len(value) > _LONGEST_WORD}
+        words = Counter(values[name] for name in values.keys() - records.keys())
+        jobs = await self._decoded(records)
         if lane == Lane.RISK:
             for job in jobs:
                 self._lease.escalate(job.name)
