@@ -7,12 +7,13 @@ import sys
 from functools import partial
 from typing import Any
 
-from celery import Celery, signals
+from celery import signals
 
 from config.log import configure_logging
 from config.settings import ConfigurationError, Settings, load_settings
 from neo_cancel.keys import lane_of_queue
-from worker.consuming.celery_options import celery_options, forget_foreign_settings
+from worker.consuming.celery_app import celery_app
+from worker.consuming.celery_options import forget_foreign_settings
 from worker.consuming.lanes import begin_with
 from worker.consuming.tasks import begin, register
 from worker.consuming.transport import GatedDelivery, subscribers
@@ -37,8 +38,7 @@ forget_foreign_settings(os.environ)
 settings = _settings()
 _running: list[Runtime] = []
 
-app = Celery("neo-cancel", set_as_current=False)
-app.config_from_object(celery_options(settings))
+app = celery_app("neo-cancel", settings)
 register(app, _running)
 
 

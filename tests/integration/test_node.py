@@ -4,11 +4,10 @@ import socket
 from pathlib import Path
 
 import pytest
-from celery import Celery
 
 from config.settings import Settings
 from tests.nodes import running_worker
-from worker.consuming.celery_options import celery_options
+from worker.consuming.celery_app import celery_app
 
 
 @pytest.mark.parametrize(("asked", "threads"), [(None, 3), (2, 2)])
@@ -16,8 +15,7 @@ def test_a_node_has_as_many_threads_as_the_setting_says_unless_it_is_asked_for_o
     redis_url, tmp_path: Path, asked, threads
 ):
     (tmp_path / "accounts.json").write_text("{}")
-    app = Celery("test", set_as_current=False)
-    app.config_from_object(celery_options(Settings(redis_url=redis_url)))
+    app = celery_app("test", Settings(redis_url=redis_url))
     with running_worker(
         redis_url=redis_url,
         accounts_file=tmp_path / "accounts.json",

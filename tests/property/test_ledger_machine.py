@@ -85,7 +85,8 @@ class Worker:
             [(_, jobs)] = await self.claims.draw({backlog_key(chunk["lane"], chunk["ucc"]): 2})
             self.tasks += jobs
             return
-        self.tasks += await self.claims.claim(chunk["lane"], {chunk["ucc"]: orders}, {chunk["ucc"]: at_most})
+        claimed = await self.claims.claim(chunk["lane"], {chunk["ucc"]: orders}, {chunk["ucc"]: at_most})
+        self.tasks += claimed.jobs
 
     async def finish(self, job: Job) -> bool:
         written = self.written[job] = asyncio.get_running_loop().create_future()

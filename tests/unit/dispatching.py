@@ -14,6 +14,7 @@ from worker.dispatch.group import Threads
 from worker.dispatch.in_hand import InHand
 from worker.dispatch.intake import Chunk
 from worker.dispatch.probation import Probation
+from worker.ledger.claims import Claimed
 from worker.orders.job import Job
 
 UCC = "AB123"
@@ -100,7 +101,9 @@ class Ledger:
     async def claim(self, lane, orders, at_most):
         self.claims += [(lane, len(some), at_most[ucc]) for ucc, some in orders.items()]
         await asyncio.sleep(0)
-        return [one for ucc, some in orders.items() for one in self._claim_of(lane, ucc, some, max(at_most[ucc], 0))]
+        taken = {ucc: self._claim_of(lane, ucc, some, max(at_most[ucc], 0)) for ucc, some in orders.items()}
+        left = sum(len(some) - len(taken[ucc]) for ucc, some in orders.items())
+        return Claimed([one for some in taken.values() for one in some], left, {})
 
     def _claim_of(self, lane, ucc, orders, taken):
         made = [

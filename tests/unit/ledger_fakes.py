@@ -12,6 +12,7 @@ from neo_cancel.keys import named_key
 from neo_cancel.scripts import ScriptCall
 from tests.accepting import accept_call
 from worker.ledger.assembly import LedgerCallbacks, LedgerOptions, LedgerRoom
+from worker.ledger.claims import Claimed
 from worker.ledger.client import LedgerClient
 from worker.ledger.server import Server
 from worker.observe.events import Event
@@ -117,6 +118,9 @@ class Worker:
         await self.client.call(accept_call(orders, batch=None, ttl_seconds=600, to_backlog=to_backlog))
 
     async def claim(self, *lasts: int, lane: str = "routine", at_most: int = 100) -> list[Job]:
+        return (await self.claimed(*lasts, lane=lane, at_most=at_most)).jobs
+
+    async def claimed(self, *lasts: int, lane: str = "routine", at_most: int = 100) -> Claimed:
         return await self.room.claims.claim(lane, {UCC: [order(last) for last in lasts]}, {UCC: at_most})
 
     async def record(self, last: int = 1) -> OrderRecord:

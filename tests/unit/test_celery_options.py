@@ -6,7 +6,6 @@ import sys
 
 import pytest
 from celery import Celery
-from celery.utils.imports import symbol_by_name
 
 from config.settings import Settings
 from worker.consuming.celery_options import celery_options
@@ -49,14 +48,6 @@ def test_the_master_s_name_goes_apart(url, master):
     made = options(url)
     assert master == made["broker_transport_options"]["master_name"]
     assert {"master_name": master} == made["result_backend_transport_options"]
-
-
-@pytest.mark.parametrize(
-    ("url", "transport"),
-    [("redis://host/0", GatedTransport), ("sentinel://one/main", GatedSentinelTransport)],
-)
-def test_the_name_of_the_transport_leads_to_the_one_with_the_gate(url, transport):
-    assert transport is symbol_by_name(options(url)["broker_transport"])
 
 
 def test_nothing_that_kombu_shares_between_apps_has_its_usual_name():

@@ -28,6 +28,19 @@ def test_a_chunk_of_many_accounts_holds_their_orders_apart_and_names_their_backl
     assert (("AB123", "EF789"), 2, 3, 1) == (chunk.backlogs, chunk.count, chunk.accounts, len(chunk.refusals))
 
 
+@pytest.mark.parametrize(
+    ("chunk", "shown"),
+    [
+        (read_chunk(GOOD), "(AB123 1 order risk)"),
+        (read_chunk(MANY), "(3 accounts 2 orders + backlog risk)"),
+        (Chunk("routine", {}, ("AB123",)), "(AB123 backlog routine)"),
+        (Chunk("routine", {}), "(0 accounts 0 orders routine)"),
+    ],
+)
+def test_a_chunk_says_for_flower_what_it_is_about(chunk, shown):
+    assert shown == str(chunk)
+
+
 def test_what_a_newer_version_adds_is_left_aside():
     assert read_chunk(GOOD) == read_chunk({**GOOD, "orders": [{**ORDER, "colour": "red"}], "colour": "red"})
 

@@ -106,6 +106,15 @@ async def test_what_there_is_no_room_for_waits_in_the_backlog(worker):
     assert [BACKLOG] == await worker.names(BACKLOGS)
 
 
+async def test_a_claim_counts_what_it_did_not_take(worker, other):
+    """What another worker holds, in no way."""
+    await worker.enqueue(*(order(last) for last in range(1, 6)))
+    await end(worker, (await worker.claim(1))[0], "blocked")
+    await other.claim(2)
+    jobs, left, ended = await worker.claimed(1, 2, 3, 4, 5, at_most=1)
+    assert ([name(3)], 2, {"blocked": 1}) == ([job.name for job in jobs], left, ended)
+
+
 async def test_a_worker_that_drains_takes_nothing(worker):
     await worker.enqueue(order(1))
     assert [] == await worker.claim(1, at_most=NOTHING)

@@ -161,6 +161,7 @@ def test_each_delivery_has_a_tag_of_its_own_and_reads_as_the_message_did():
 def test_what_a_message_says_about_itself_is_left_out_where_it_is_no_text_or_number():
     found = read(headed(argsrepr=["x"], enqueued_ms="soon", ignore_result="x"))
     assert (None, None, False) == (found.shown, found.enqueued_ms, found.ignores_result)
+    assert "(AB123 1 order routine)" == found.sealed("routine")["headers"]["argsrepr"]
 
 
 def test_a_message_nested_too_deeply_to_be_shown_is_refused():

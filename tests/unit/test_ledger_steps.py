@@ -70,7 +70,7 @@ def queued_at(server, *times_ms: int) -> None:
 def take(server, number: int, worker: str = "w1") -> None:
     """Read the message at the front and claim its order."""
     server.rpop("routine")
-    assert claim(server, f"AB123:{order(number).order_number}", worker=worker) != [b""]
+    assert claim(server, f"AB123:{order(number).order_number}", worker=worker)[0].startswith(b"sending ")
 
 
 def test_enqueueing_writes_record_queue_entry_message_and_batch_in_one_step(server):
@@ -108,6 +108,15 @@ def test_a_claim_takes_an_order_once(server):
     assert first[0].startswith(b"sending 1 w1 ")
     assert [b""] == claim(server, "AB123:251015000123451", worker="w2")
     assert 0 == server.zcard(ROUTINE_QUEUED)
+
+
+@pytest.mark.parametrize(("status", "answer"), [("blocked", b"blocked"), ("filled", b"filled"), ("waiting", b"")])
+@pytest.mark.parametrize("owner", ["-", "w2"])
+def test_of_an_order_that_has_ended_a_claim_answers_the_status(server, status, owner, answer):
+    """Also while another worker watches it; of one that is only in other hands it answers nothing."""
+    document = json.dumps(order().to_wire())
+    server.set("nc:order:AB123:251015000123451", f"{status} 3 {owner} 1000 1 0 {document}")
+    assert [answer] == claim(server, "AB123:251015000123451", lane="risk")
 
 
 def test_an_order_the_ledger_does_not_know_is_called_missing(server):
@@ -223,6 +232,8 @@ def test_what_may_have_been_sent_is_taken_without_room(server, crashes, at_most,
     put_back(server, 1, crashes=crashes)
     names = [f"AB123:{order(number).order_number}" for number in (2, 1)]
     fresh, returned = claim(server, *names, worker="w2", at_most=at_most)
-    assert (False, is_taken) == (fresh != b"", returned != b"")
+    assert (False, is_taken) == (fresh != b"backlog", returned != b"backlog")
     left = server.lrange(backlog_key("routine", "AB123"), 0, -1)
-    assert {name.encode() for name, answer in zip(names, (fresh, returned), strict=True) if answer == b""} == set(left)
+    assert {
+        name.encode() for name, answer in zip(names, (fresh, returned), strict=True) if answer == b"backlog"
+    } == set(left)

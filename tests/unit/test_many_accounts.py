@@ -37,7 +37,7 @@ async def accept(worker, parcel: Parcel, batch: str | None = None) -> list[int]:
 
 
 async def claim(worker, by_account, at_most=100, lane="routine"):
-    return await worker.room.claims.claim(lane, by_account, dict.fromkeys(by_account, at_most))
+    return (await worker.room.claims.claim(lane, by_account, dict.fromkeys(by_account, at_most))).jobs
 
 
 @pytest.fixture
@@ -78,7 +78,8 @@ async def test_a_backlog_never_expires_whatever_its_orders_time_to_live(worker, 
 async def test_each_account_is_claimed_up_to_its_own_capacity(worker, redis, parcel):
     await accept(worker, Parcel("routine", parcel.orders))
     by_account = {ucc: orders(ucc, 2) for ucc in ACCOUNTS}
-    jobs = await worker.room.claims.claim("routine", by_account, {"AAA": 2, "BBB": 1, "CCC": 0})
+    jobs, left, _ = await worker.room.claims.claim("routine", by_account, {"AAA": 2, "BBB": 1, "CCC": 0})
+    assert 3 == left
     assert names(*orders("AAA", 2), *orders("BBB", 1)) == [job.name for job in jobs]
     assert ["BBB:251015000100002"] == await worker.names(backlog_key("routine", "BBB"))
     assert names(*orders("CCC", 2)) == await worker.names(backlog_key("routine", "CCC"))

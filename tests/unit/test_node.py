@@ -35,7 +35,6 @@ class Workers:
 def app():
     """Celery without workers."""
     app = Celery("node", set_as_current=False)
-    app.conf.broker_transport = "kombu.transport.memory:Transport"
     app.Worker = Workers()
     return app
 

@@ -26,7 +26,7 @@ async def test_an_order_whose_record_breaks_a_producer_s_rules_can_be_claimed_ag
     message = read(json.loads(await redis.rpop("routine")))
     assert isinstance(message, Message)
     assert () == message.value.refusals
-    [again] = await worker.room.claims.claim("routine", message.value.orders, {UCC: 10})
+    [again] = (await worker.room.claims.claim("routine", message.value.orders, {UCC: 10})).jobs
     assert facts.items() <= again.document.items()
 
 

@@ -5,12 +5,12 @@ from typing import Any, Final
 from urllib.parse import SplitResult, parse_qs, quote, urlencode, urlsplit, urlunsplit
 
 from kombu import Exchange, Queue
+from kombu.utils.url import parse_url
 
 from config.settings import Settings
 from neo_cancel.keys import queue_key
 from neo_cancel.namespace import Namespace
 from neo_cancel.order import Lane
-from worker.consuming.transport import GatedSentinelTransport, GatedTransport
 
 __all__ = ["celery_options", "forget_foreign_settings"]
 
@@ -69,7 +69,8 @@ def celery_options(settings: Settings) -> dict[str, Any]:
         "broker_read_url": url,
         "broker_write_url": url,
         "broker_transport_options": transport,
-        "broker_transport": _named(GatedSentinelTransport if master else GatedTransport),
+        # kombu reads it in the URL; Flower asks for it here.
+        "broker_use_ssl": parse_url(url)["ssl"] if url.startswith("rediss:") else False,
         "broker_connection_retry_on_startup": True,
         "broker_connection_max_retries": None,
         "broker_channel_error_retry": True,
@@ -103,11 +104,6 @@ def celery_options(settings: Settings) -> dict[str, Any]:
         "worker_send_task_events": True,
         "task_send_sent_event": False,
     }
-
-
-def _named(transport: type) -> str:
-    """Name a class the way kombu finds one."""
-    return f"{transport.__module__}:{transport.__qualname__}"
 
 
 def _for_celery(url: str) -> tuple[str, str | None]:

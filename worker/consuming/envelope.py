@@ -25,7 +25,7 @@ class Message:
     """A message that can be worked on: `value` is what the reader of its kind made of its argument.
 
     `argument` is that argument as JSON gives it and `body` the text that it was read from; `shown` is how its sender
-    shows it, and `enqueued_ms` when the message was written. None: its sender did not say.
+    shows it, None as the value shows itself, and `enqueued_ms` when the message was written. None: its sender did not say.
     """
 
     message_id: str
@@ -47,7 +47,7 @@ class Message:
             "task": self.kind.task,
             "id": self.message_id,
             "root_id": self.message_id,
-            "argsrepr": self.shown,
+            "argsrepr": str(self.value) if self.shown is None else self.shown,
             "kwargsrepr": "{}",
             "ignore_result": self.ignores_result,
         }

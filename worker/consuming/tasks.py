@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from worker.consuming.envelope import Message
 from worker.consuming.kinds import KINDS, Kind
+from worker.consuming.request import OutcomeRequest
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -22,7 +23,7 @@ def begin(runtime: "Runtime", message: Message) -> None:
 def register(app: "Celery", running: "Sequence[Runtime]", kinds: Mapping[str, Kind[Any]] = KINDS) -> None:
     """Put the tasks into the app. `running` holds the process's runtime once the worker has started."""
     for kind in kinds.values():
-        app.task(name=kind.task, bind=True, shared=False)(_body(kind, running))
+        app.task(name=kind.task, bind=True, shared=False, Request=OutcomeRequest)(_body(kind, running))
 
 
 def _body(kind: Kind[Any], running: "Sequence[Runtime]") -> Callable[[Any, Any], dict[str, Any]]:

@@ -1,22 +1,22 @@
 """From a chunk of orders to orders in hand: claimed as far as there is capacity, the rest left to the account's backlog."""
 
 import asyncio
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from neo_cancel.keys import backlog_key
 from neo_cancel.order import CancelOrder
 from neo_cancel.parcels import MAX_CHUNK_SIZE
+from worker.dispatch.answer import answer
 from worker.dispatch.backlogs import Backlogs
 from worker.dispatch.capacity import Capacity
 from worker.dispatch.group import Threads
 from worker.dispatch.in_hand import InHand
 from worker.dispatch.intake import Chunk, Refusal, without_value
 from worker.dispatch.ports import Claims, DeadLetters, Held
+from worker.ledger.claims import Claimed
 from worker.ledger.steps import NOTHING
 from worker.observe.events import Publish, Refused
-from worker.orders.job import Job
 
 __all__ = ["Dispatcher"]
 
@@ -54,23 +54,16 @@ class Dispatcher:
         self._backlogs.lanes, self._threads.count = sorted(lanes), threads
 
     async def work(self, chunk: Chunk) -> dict[str, Any]:
-        """Work on a message until its orders have ended, another worker has them, or its thread is needed; answer counts."""
+        """Work on a message until its orders have ended, another worker has them, or its thread is needed; see answer."""
         await self._refuse(chunk.refusals)
         for ucc in chunk.backlogs:
             self._backlogs.work_off(backlog_key(chunk.lane, ucc))
-        jobs = await self._claim(chunk)
-        group = self._in_hand.begin(jobs, chunk.lane)
+        claimed = await self._claim(chunk)
+        group = self._in_hand.begin([job for part in claimed for job in part.jobs], chunk.lane)
         asyncio.get_running_loop().call_soon(self._begun)
         if group.left:
             await self._threads.wait(group, may_free=len(self._in_hand) < self._most)
-        counts = Counter(str(job.status) for job in jobs)
-        return {
-            "lane": chunk.lane,
-            "accounts": chunk.accounts,
-            "orders": chunk.count,
-            "claimed": len(jobs),
-            "counts": dict(counts),
-        }
+        return answer(chunk, claimed)
 
     async def take_watched(self) -> None:
         """Take orders from the watch list that are due."""
@@ -89,21 +82,18 @@ class Dispatcher:
             await self._dead_letters.add_dead_letter(refusal.reason, refusal.part)
             self._publish(Refused(without_value(refusal.reason)))
 
-    async def _claim(self, chunk: Chunk) -> list[Job]:
-        jobs: list[Job] = []
-        for orders in _portions(chunk.orders):
-            jobs += await self._claim_some(chunk.lane, orders)
-        return jobs
+    async def _claim(self, chunk: Chunk) -> list[Claimed]:
+        return [await self._claim_some(chunk.lane, orders) for orders in _portions(chunk.orders)]
 
-    async def _claim_some(self, lane: str, orders: Mapping[str, Sequence[CancelOrder]]) -> list[Job]:
+    async def _claim_some(self, lane: str, orders: Mapping[str, Sequence[CancelOrder]]) -> Claimed:
         room = {ucc: min(self._capacity.free(lane, ucc), len(some)) for ucc, some in orders.items()}
         with self._capacity.coming({(lane, ucc): count for ucc, count in room.items()}):
             at_most = dict.fromkeys(room, NOTHING) if self._in_hand.is_draining else room
-            jobs = await self._claims.claim(lane, orders, at_most)
+            claimed = await self._claims.claim(lane, orders, at_most)
         for ucc, some in orders.items():
             if room[ucc] < len(some):
                 self._backlogs.work_off(backlog_key(lane, ucc))
-        return jobs
+        return claimed
 
 
 def _portions(orders: Mapping[str, Sequence[CancelOrder]]) -> Iterator[Mapping[str, Sequence[CancelOrder]]]:

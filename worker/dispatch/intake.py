@@ -41,6 +41,14 @@ class Chunk:
         """How many accounts it is about."""
         return len({*self.orders, *self.backlogs})
 
+    def __str__(self) -> str:
+        """Say for Flower whose orders it is about and how many, where the sender did not."""
+        accounts = {**self.orders, **dict.fromkeys(self.backlogs)}
+        whose = next(iter(accounts)) if len(accounts) == 1 else f"{len(accounts)} accounts"
+        looks = ["backlog"] if self.backlogs else []
+        orders = [f"{self.count} {'order' if self.count == 1 else 'orders'}"] if self.count or not looks else []
+        return f"({whose} {' + '.join([*orders, *looks])} {self.lane})"
+
 
 def read_chunk(argument: object) -> Chunk:
     """Check what a message holds. Raises InvalidOrderError where nothing of it can be used.

@@ -5,6 +5,7 @@ from typing import Protocol
 
 from neo_cancel.namespace import Key
 from neo_cancel.order import CancelOrder
+from worker.ledger.claims import Claimed
 from worker.orders.job import Job
 
 __all__ = ["BacklogClaims", "Claims", "DeadLetters", "Held", "Orders", "Suspects"]
@@ -47,7 +48,7 @@ class Claims(Protocol):
 
     async def claim(
         self, lane: str, orders: Mapping[str, Sequence[CancelOrder]], at_most: Mapping[str, int]
-    ) -> list[Job]:
+    ) -> Claimed:
         """Take orders, by account; those beyond its `at_most` go into the account's backlog, with NOTHING all of them."""
         ...
 

@@ -1,15 +1,16 @@
 """Claims: orders that this worker takes from the ledger, and those that it gives back."""
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Final
+from typing import Final, NamedTuple
 
 from neo_cancel.enqueue import enqueue_call
 from neo_cancel.namespace import Key
 from neo_cancel.order import CancelOrder, Lane
 from neo_cancel.parcels import Parcel
-from neo_cancel.record import Status
+from neo_cancel.record import FINAL, Status
 from neo_cancel.scripts import HANDS_SECONDS
 from worker.ledger.client import LedgerClient
 from worker.ledger.held import Held
@@ -21,12 +22,25 @@ from worker.ledger.steps import Asked, claim_call, draw_call, orphans_call, watc
 from worker.ledger.writer import Writer
 from worker.orders.job import Job
 
-__all__ = ["Claims"]
+__all__ = ["Claimed", "Claims"]
 
-_NOTHING_TO_DO: Final = b""
+_BACKLOG: Final = b"backlog"
 _MISSING: Final = b"missing"
 _UNREADABLE: Final = b"unreadable"
-_NO_RECORDS: Final = (_NOTHING_TO_DO, _MISSING, _UNREADABLE)
+_ENDED: Final = {str(status).encode(): status for status in FINAL}
+_LONGEST_WORD: Final = max(map(len, (_BACKLOG, _MISSING, _UNREADABLE, *_ENDED)))
+"""A longer answer is a record: six words and a document."""
+
+
+class Claimed(NamedTuple):
+    """What became of orders that were claimed: those taken, how many went into the backlog, and which had ended before.
+
+    The others are in other hands, or on their way with another message.
+    """
+
+    jobs: list[Job]
+    left: int
+    ended: Mapping[Status, int]
 
 
 class Claims:
@@ -57,7 +71,7 @@ class Claims:
 
     async def claim(
         self, lane: str, orders: Mapping[str, Sequence[CancelOrder]], at_most: Mapping[str, int]
-    ) -> list[Job]:
+    ) -> Claimed:
         """Take the orders, given by account, that no worker holds. An order that the ledger does not know is written first.
 
         An order sent by hand has no record yet: writing it calls a worker again, so it is not claimed here. One whose record
@@ -78,11 +92,14 @@ class Claims:
             await self._ledger.call(enqueue_call(parcel, batch=None, ttl_seconds=self._ttl_seconds))
         names = [name for one in asked for name in one.names]
         values = dict(zip(names, answers, strict=True))
-        jobs = await self._decoded({name: value for name, value in values.items() if value not in _NO_RECORDS})
+        records = {name: value for name, value in values.items() if len(value) > _LONGEST_WORD}
+        words = Counter(values[name] for name in values.keys() - records.keys())
+        jobs = await self._decoded(records)
         if lane == Lane.RISK:
             for job in jobs:
                 self._lease.escalate(job.name)
-        return self._take_news(jobs, lane)
+        taken = self._take_news(jobs, lane)
+        return Claimed(taken, words[_BACKLOG], {_ENDED[word]: words[word] for word in _ENDED.keys() & words})
 
     async def draw(self, at_most: Mapping[Key, int]) -> list[tuple[int, list[Job]]]:
         """Take from each backlog, named by its key, at most so many orders: how many are left there, and what was taken."""

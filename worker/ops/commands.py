@@ -60,6 +60,8 @@ def flower_command(*, address: str = "127.0.0.1", port: int = 5555, python: str 
         f"--address={address}",
         f"--port={port}",
         "--read_only",
+        # The arguments say account, count and lane; state and result what became of the orders.
+        "--tasks_columns=args,state,result,received,runtime,worker,uuid",
         "--max_tasks=5000",
         "--purge_offline_workers=60",
     ]

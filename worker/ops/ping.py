@@ -7,7 +7,7 @@ from typing import Any, Final, Self
 from celery import Celery
 
 from config.settings import Settings
-from worker.consuming.celery_options import celery_options
+from worker.consuming.celery_app import celery_app
 from worker.consuming.lanes import IDLE_LANES
 
 __all__ = ["Pinger"]
@@ -24,9 +24,7 @@ class Pinger:
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
         """Ask through the Redis of the settings. Raises ConfigurationError where they name none."""
-        app = Celery("neo-cancel-health", set_as_current=False)
-        app.config_from_object(celery_options(settings))
-        return cls(app)
+        return cls(celery_app("neo-cancel-health", settings))
 
     def __enter__(self) -> Self:
         return self

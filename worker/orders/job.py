@@ -113,6 +113,8 @@ class Job:
             self.waits_until = until
         self.deadline_at = until
         self.document["deadline_seconds"] = until - self.accepted_at
+        if self.course is not None:
+            self.course.is_last_look = False  # it is one of others now
 
     def find_on(self, page: BookPage | None, began_at: float) -> LookResult:
         """Answer what a read of the book shows of it, which began then by the ledger's clock; see find."""

@@ -110,11 +110,6 @@ class OrderMachine:
             return Look(until=now + course.policy.last_look, thorough=_is_thorough(course.case))
         return end_in_time(job, course)
 
-    def extend(self, job: Job) -> None:
-        """Note that the order has more time: a look that was its last one is one of others."""
-        if job.course is not None:
-            job.course.is_last_look = False
-
     def remember(self, job: Job, now: float) -> None:
         """Note that an order is sent."""
         self._course_of(job).case.last_sent_at = now

@@ -102,7 +102,6 @@ class Router:
     def extend(self, job: Job, until: float) -> None:
         """Work on an order until then, in seconds since the epoch, wherever it is; the pauses that it is in go on."""
         job.extend(until)
-        self._machine.extend(job)
 
     async def stop(self, at: float) -> None:
         """Let go of every order, of one in flight at the latest `at`, by the loop's clock. Nothing is written for them."""

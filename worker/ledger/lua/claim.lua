@@ -15,8 +15,9 @@
 -- then for each account: how many orders it has here, and how many to take at most; what may have been sent already is taken
 -- beyond that, but where it is -1
 --
--- Answers one text an order: the record as claimed (also one that this worker claimed before), '' for one that has ended or is in
--- other hands or went into the backlog, 'missing' for one that the ledger does not know, 'unreadable' for one that is no record.
+-- Answers one text an order: the record as claimed (also one that this worker claimed before), '' for one in other hands, 'backlog'
+-- for one that went there, its status for one that has ended, 'missing' for one that the ledger does not know, 'unreadable' for one
+-- that is no record.
 -- Answers nothing for a worker without a lease.
 -- What may have been sent must be looked at before anything else, and that takes no turn: there is always room for it.
 local workers, held, taken, risk_queued, routine_queued, backlogs = unpack(KEYS, 1, 6)
@@ -38,6 +39,7 @@ for account = 1, accounts do
     elseif not status then
       answers[i] = 'unreadable'
     elseif status == 'queued' and count >= most and (sent == '0' or doubted or most < 0) then
+      answers[i] = 'backlog'
       put_off[#put_off + 1] = name
       if tonumber(fence) > 0 and not doubted then table.insert(returned, 1, name) else fresh[#fresh + 1] = name end
     elseif status == 'queued' then
@@ -48,9 +50,10 @@ for account = 1, accounts do
       if not doubted then suspects[#suspects + 1] = name end
     elseif owner == worker then
       answers[i] = value
-    elseif lane == 'risk' and owner ~= '-' then
+    else
+      if not WORKING[status] then answers[i] = status end
       -- Held by a worker in the slower lane.
-      tell(ARGV[4] .. owner, name)
+      if lane == 'risk' and owner ~= '-' then tell(ARGV[4] .. owner, name) end
     end
   end
   at = last
