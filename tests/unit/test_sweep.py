@@ -1,5 +1,7 @@
 """Orders that are not final and wait nowhere: found and put back, however that came to be. On the same Lua as the server's."""
 
+from types import SimpleNamespace
+
 import pytest
 
 from neo_cancel import Status
@@ -29,7 +31,11 @@ class Walk:
     def __init__(self, worker: Worker) -> None:
         self.now = 0.0
         self.sweep = Sweep(
-            worker.client, worker.room.claims._requeuer, clock=lambda: self.now, publish=worker.events.append
+            worker.client,
+            worker.room.claims._requeuer,
+            SimpleNamespace(seconds=2.5, may_reap=True),
+            clock=lambda: self.now,
+            publish=worker.events.append,
         )
 
     async def run(self, *, meanwhile=None) -> int:
@@ -80,8 +86,16 @@ async def test_an_order_of_a_worker_that_was_forgotten_is_put_back(worker, walk,
 async def test_an_order_that_left_its_backlog_is_put_back(worker, walk, redis):
     await worker.enqueue(order(1), order(2), to_backlog=True)
     await redis.lpop(BACKLOG)
+    assert 0 == await walk.run()  # its turn may still come
+    await accepted_later(redis, 2)
     assert 1 == await walk.run()
     assert [name(1)] == await worker.names(ROUTINE_QUEUED)
+
+
+async def accepted_later(redis, last):
+    words = (await redis.get(named_key(name(last)))).split(b" ", 6)
+    words[3] = str(int(words[3]) + 2000).encode()
+    await redis.set(named_key(name(last)), b" ".join(words))
 
 
 async def test_what_waits_or_is_held_or_has_ended_is_left_alone(worker, walk, redis):
@@ -104,14 +118,40 @@ async def test_an_order_that_was_on_its_way_is_no_stray(worker, walk, redis):
 
 
 async def test_in_a_long_backlog_only_some_orders_are_looked_for(worker, walk, redis):
-    """And those that are not are taken to be there."""
-    await worker.enqueue(*[order(at) for at in range(1, 31)], to_backlog=True)
+    """Those that are not are taken to be there: looking for each would keep the server from others."""
+    await worker.enqueue(*[order(at) for at in range(1, 32)], to_backlog=True)
     await redis.delete(BACKLOG)
-    await redis.rpush(BACKLOG, *[f"{UCC}:{at}" for at in range(5001)])
-    assert 20 == await walk.run()
+    await redis.rpush(BACKLOG, name(31), *[f"{UCC}:{at}" for at in range(4999)])
+    await accepted_later(redis, 31)
+    assert 4 == await walk.run()
 
 
-@pytest.mark.parametrize("broken", [b"queued 0 -", b"queued 0 - 1 0 0 no json", b"\xff", b"sending 3 gone 5 0 0 {}"])
+async def test_a_backlog_that_no_worker_could_find_is_found_again(worker, walk, redis):
+    """A neighbour had deleted the set of backlogs."""
+    await worker.enqueue(order(1), to_backlog=True)
+    await redis.delete(BACKLOGS)
+    await walk.run()
+    assert [BACKLOG] == await worker.names(BACKLOGS)
+
+
+async def test_thousands_that_wait_nowhere_are_put_back_in_portions(worker, walk, redis):
+    await worker.enqueue(*[order(at) for at in range(1, 601)])
+    await redis.delete("routine", ROUTINE_QUEUED)
+    assert 600 == await walk.run()
+    assert 12 == await redis.llen("routine")
+
+
+BROKEN = [
+    b"queued 0 -",
+    b"queued 0 - 1 0 0 no json",
+    b"\xff",
+    b"sending 3 gone 5 0 0 {}",
+    b'cancelled 3 - 5 1 0 {"ucc": "AB1',
+    b"",
+]
+
+
+@pytest.mark.parametrize("broken", BROKEN)
 async def test_an_order_whose_record_cannot_be_read_ends_unknown_and_is_watched(worker, walk, redis, broken):
     await redis.set(named_key(name(1)), broken)
     await walk.run()
@@ -125,9 +165,36 @@ async def test_an_order_whose_record_cannot_be_read_ends_unknown_and_is_watched(
 async def test_keys_that_are_no_orders_are_left_alone(worker, walk, redis):
     await redis.set(f"{ORDER_PREFIX}note", b"queued")
     await redis.set(f"{ORDER_PREFIX}x:y", b"queued")
-    await redis.rpush(named_key(name(1)), "a list")
     await walk.run()
     assert 0 == await redis.llen(DEAD_LETTERS)
+
+
+async def test_a_key_of_another_kind_in_an_order_s_place_is_a_record_that_cannot_be_read(worker, walk, redis):
+    """The order may have been accepted: a draw from its backlog finds no record, and would drop it."""
+    await redis.rpush(named_key(name(1)), "a list")
+    await walk.run()
+    assert (Status.UNKNOWN, [name(1)]) == ((await worker.record()).status, await worker.names(WATCH))
+
+
+async def test_a_backlog_that_no_worker_knows_of_is_one_again(worker, walk, redis):
+    """However long it is, none of its orders needs to go through a queue."""
+    await worker.enqueue(order(1), order(2), to_backlog=True)
+    await redis.delete(BACKLOGS, "routine")
+    assert 0 == await walk.run()
+    assert BACKLOG == await worker.room.claims.adopt_backlog(["routine"])
+
+
+async def test_a_watched_order_of_a_worker_that_was_forgotten_is_watched_again(worker, walk, redis):
+    """It has ended, and would have stayed `unknown` in the hands of a worker that is no more."""
+    await worker.enqueue(order(1))
+    [job] = await worker.claim(1)
+    job.status = Status.UNKNOWN
+    worker.room.writer.finish(job)
+    await worker.room.writer.flush()
+    await redis.zadd(WATCH, {name(1): 1})
+    await worker.room.claims.claim_watched(1)
+    await redis.delete(WORKERS, held_key(worker.id))
+    assert (1, [name(1)]) == (await walk.run(), await worker.names(WATCH))
 
 
 async def test_the_next_worker_goes_on_where_the_last_one_stopped(worker, walk, redis):

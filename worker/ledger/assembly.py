@@ -89,7 +89,7 @@ class LedgerRoom:
             client, lease, held, records=records, writer=self.writer, requeuer=requeuer, ttl_seconds=ttl_seconds
         )
         self.recovery = Recovery(client, lease, requeuer, pickup_seconds=options.pickup, publish=publish)
-        self.sweep = Sweep(client, requeuer, clock=uptime, publish=publish)
+        self.sweep = Sweep(client, requeuer, lease, clock=uptime, publish=publish)
         self.leader = Leader(client, lease)
 
     def _lease_lost(self) -> None:

@@ -5,8 +5,10 @@ from typing import Any, Final, NamedTuple
 
 from worker.ledger.client import LedgerClient
 from worker.ledger.keys import COUNTERS, ORDER_PREFIX, SWEEP
+from worker.ledger.lease import Lease
 from worker.ledger.requeuer import NO_OWNER, Requeuer
 from worker.ledger.steps import stray_call
+from worker.ledger.unreadable import ORDER_NAME
 from worker.observe.events import Publish, Recovered
 
 __all__ = ["Sweep"]
@@ -16,6 +18,7 @@ _LEAST_A_SECOND: Final = 50
 _MOST_A_SECOND: Final = 10_000
 _AT_ONCE: Final = 250
 _TWICE_SECONDS: Final = 5.0
+"""At least; a lease where that is more: a living worker has renewed its own by then."""
 _REMEMBERED_SECONDS: Final = 600
 _COUNTER: Final = "recovered"
 
@@ -40,11 +43,13 @@ class Sweep:
         self,
         ledger: LedgerClient,
         requeuer: Requeuer,
+        lease: Lease,
         *,
         clock: Callable[[], float],
         publish: Publish,
     ) -> None:
-        self._ledger, self._requeuer, self._publish = ledger, requeuer, publish
+        self._ledger, self._requeuer, self._lease, self._publish = ledger, requeuer, lease, publish
+        self._twice_seconds = max(_TWICE_SECONDS, lease.seconds)
         self._prefix, self._clock = ledger.named(ORDER_PREFIX), clock
         self._found: dict[Stray, float] = {}  # when it was found
 
@@ -54,44 +59,47 @@ class Sweep:
         left = await self._records_a_second()
         while left > 0:
             count = min(left, _AT_ONCE)
-            cursor, keys = await self._ledger.run(
-                "SCAN", cursor, "MATCH", f"{self._prefix}*", "COUNT", count, "TYPE", "string"
-            )
+            cursor, keys = await self._ledger.run("SCAN", cursor, "MATCH", f"{self._prefix}*", "COUNT", count)
+            # Before the looks: what they raise must not stop every later walk at the same place.
+            await self._ledger.run("SET", SWEEP, cursor, "EX", _REMEMBERED_SECONDS)
             left -= count
-            names = [key.decode().removeprefix(self._prefix) for key in keys]
+            names = [key[len(self._prefix) :].decode(errors="replace") for key in keys]
             now = self._clock()
             for stray in await self._strays(names):
                 self._found.setdefault(stray, now)
             if cursor == b"0":
                 break
-        await self._ledger.run("SET", SWEEP, cursor, "EX", _REMEMBERED_SECONDS)
+
+    async def put_back(self) -> int:
+        """Look again at what was found, and put it back if it has not moved; answer how many orders went. Raises RedisError."""
+        due = [stray for stray, at in self._found.items() if self._clock() - at >= self._twice_seconds]
+        moved = 0
+        for first in range(0, len(due), _AT_ONCE):
+            some = due[first : first + _AT_ONCE]
+            still = set(some).intersection(await self._strays([stray.name for stray in some]))
+            for owner in {stray.owner for stray in still}:
+                moved += await self._requeue(owner, sorted(stray.name for stray in still if stray.owner == owner))
+            for stray in some:
+                self._found.pop(stray, None)
+        if moved:
+            await self._ledger.run("HINCRBY", COUNTERS, _COUNTER, moved)
+        return moved
 
     async def _records_a_second(self) -> int:
         keys: int = await self._ledger.run("DBSIZE")
         return min(max(int(keys / _WALK_SECONDS), _LEAST_A_SECOND), _MOST_A_SECOND)
 
     async def _strays(self, names: Iterable[str]) -> list[Stray]:
-        named = [name for name in names if ":" in name]
-        if not named:
+        orders = [name for name in names if ORDER_NAME.fullmatch(name)]
+        if not orders:
             return []
-        words: Any = await self._ledger.call(stray_call(named))
+        words: Any = await self._ledger.call(stray_call(orders))
         texts = [word.decode() for word in words]
         return [Stray(*texts[at : at + 3]) for at in range(0, len(texts), 3)]
 
-    async def put_back(self) -> int:
-        """Look again at what was found, and put it back if it has not moved; answer how many orders went. Raises RedisError."""
-        due = [stray for stray, at in self._found.items() if self._clock() - at >= _TWICE_SECONDS]
-        for stray in due:
-            del self._found[stray]
-        still = set(due).intersection(await self._strays([stray.name for stray in due]))
-        moved = 0
-        for owner in {stray.owner for stray in still}:
-            moved += await self._requeue(owner, sorted(stray.name for stray in still if stray.owner == owner))
-        if moved:
-            await self._ledger.run("HINCRBY", COUNTERS, _COUNTER, moved)
-        return moved
-
     async def _requeue(self, owner: str, names: list[str]) -> int:
+        if owner not in (NO_OWNER, "unreadable") and not self._lease.may_reap:
+            return 0  # after an outage every living worker needs time to renew its lease
         if owner == "unreadable":
             return sum([await self._requeuer.unreadable.end(NO_OWNER, name) for name in names])
         why = "lost" if owner == NO_OWNER else "died"
