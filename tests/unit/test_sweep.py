@@ -110,7 +110,17 @@ async def test_in_a_long_backlog_only_some_orders_are_looked_for(worker, walk, r
     assert 20 == await walk.run()
 
 
-@pytest.mark.parametrize("broken", [b"queued 0 -", b"queued 0 - 1 0 0 no json", b"\xff", b"sending 3 gone 5 0 0 {}"])
+BROKEN = [
+    b"queued 0 -",
+    b"queued 0 - 1 0 0 no json",
+    b"\xff",
+    b"sending 3 gone 5 0 0 {}",
+    b'cancelled 3 - 5 1 0 {"ucc": "AB1',
+    b"",
+]
+
+
+@pytest.mark.parametrize("broken", BROKEN)
 async def test_an_order_whose_record_cannot_be_read_ends_unknown_and_is_watched(worker, walk, redis, broken):
     await redis.set(named_key(name(1)), broken)
     await walk.run()
@@ -124,9 +134,36 @@ async def test_an_order_whose_record_cannot_be_read_ends_unknown_and_is_watched(
 async def test_keys_that_are_no_orders_are_left_alone(worker, walk, redis):
     await redis.set(f"{ORDER_PREFIX}note", b"queued")
     await redis.set(f"{ORDER_PREFIX}x:y", b"queued")
-    await redis.rpush(named_key(name(1)), "a list")
     await walk.run()
     assert 0 == await redis.llen(DEAD_LETTERS)
+
+
+async def test_a_key_of_another_kind_in_an_order_s_place_is_a_record_that_cannot_be_read(worker, walk, redis):
+    """The order may have been accepted: a draw from its backlog finds no record, and would drop it."""
+    await redis.rpush(named_key(name(1)), "a list")
+    await walk.run()
+    assert (Status.UNKNOWN, [name(1)]) == ((await worker.record()).status, await worker.names(WATCH))
+
+
+async def test_a_backlog_that_no_worker_knows_of_is_one_again(worker, walk, redis):
+    """However long it is, none of its orders needs to go through a queue."""
+    await worker.enqueue(order(1), order(2), to_backlog=True)
+    await redis.delete(BACKLOGS, "routine")
+    assert 0 == await walk.run()
+    assert BACKLOG == await worker.room.claims.adopt_backlog(["routine"])
+
+
+async def test_a_watched_order_of_a_worker_that_was_forgotten_is_watched_again(worker, walk, redis):
+    """It has ended, and would have stayed `unknown` in the hands of a worker that is no more."""
+    await worker.enqueue(order(1))
+    [job] = await worker.claim(1)
+    job.status = Status.UNKNOWN
+    worker.room.writer.finish(job)
+    await worker.room.writer.flush()
+    await redis.zadd(WATCH, {name(1): 1})
+    await worker.room.claims.claim_watched(1)
+    await redis.delete(WORKERS, held_key(worker.id))
+    assert (1, [name(1)]) == (await walk.run(), await worker.names(WATCH))
 
 
 async def test_the_next_worker_goes_on_where_the_last_one_stopped(worker, walk, redis):

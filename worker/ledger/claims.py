@@ -19,7 +19,7 @@ from worker.ledger.records import WRITE_AT_MOST, Records
 from worker.ledger.requeuer import Requeuer
 from worker.ledger.steps import Asked, claim_call, draw_call, orphans_call, watch_call
 from worker.ledger.writer import Writer
-from worker.orders.job import Job
+from worker.orders.job import Job, UnreadableRecordError
 
 __all__ = ["Claims"]
 
@@ -90,14 +90,13 @@ class Claims:
         drawn: list[tuple[int, list[Job]]] = []
         for backlog, (left, *pairs) in zip(at_most, answers, strict=True):
             lane, _ = place_of_backlog(backlog)
-            values = {name.decode(): value for name, value in zip(pairs[::2], pairs[1::2], strict=True)}
-            drawn.append((left, [self._take(job, lane) for job in await self._decoded(values)]))
+            drawn.append((left, [self._take(job, lane) for job in await self._decoded(_by_name(pairs))]))
         return drawn
 
     async def claim_watched(self, at_most: int) -> list[Job]:
         """Take orders from the watch list that are due."""
-        values = await self._lease.take(lambda worker: watch_call(worker, at_most=at_most))
-        jobs = [self._take(Job.decode(value)) for value in values]
+        pairs = await self._lease.take(lambda worker: watch_call(worker, at_most=at_most))
+        jobs = [self._take(job) for job in await self._decoded(_by_name(pairs))]
         for job in jobs:
             job.is_watched = True
         return jobs
@@ -150,8 +149,8 @@ class Claims:
         jobs: list[Job] = []
         for name, value in values.items():
             try:
-                jobs.append(Job.decode(value))
-            except (ValueError, KeyError, TypeError):
+                jobs.append(Job.decode(value, name))
+            except UnreadableRecordError:
                 await self._requeuer.unreadable.end(self._lease.worker, name)
         return jobs
 
@@ -170,3 +169,7 @@ class Claims:
         self._held.add(job)
         self._has_suspects = True
         return job
+
+
+def _by_name(pairs: Sequence[bytes]) -> dict[str, bytes]:
+    return {name.decode(): value for name, value in zip(pairs[::2], pairs[1::2], strict=True)}

@@ -14,7 +14,7 @@ from worker.ledger.steps import Entry, PutBack, forget_call, record_call, requeu
 from worker.ledger.unreadable import Unreadable
 from worker.ledger.watch_policy import WatchPolicy
 from worker.observe.events import PoisonRemoved, Publish
-from worker.orders.job import Job
+from worker.orders.job import Job, UnreadableRecordError
 
 __all__ = ["NO_OWNER", "Requeuer"]
 
@@ -52,12 +52,13 @@ class Requeuer:
         sorting = _Sorting()
         for at, (name, value) in enumerate(zip(names, values, strict=True)):
             sorting.add(name, value, is_suspect=at < suspects)
+        if sorting.gone:
+            others: Any = await self._ledger.call(forget_call(owner, sorting.gone))
+            sorting.unreadable += (name.decode() for name in others)
         for name in sorting.unreadable:
             await self.unreadable.end(owner, name)
         for job in sorting.poison:
             await self._end_poison(owner, job)
-        if sorting.gone:
-            await self._ledger.call(forget_call(owner, sorting.gone))
         calls = list(sorting.calls(owner, why))
         moved = 0
         # In a busy worker each answer is waited for longer than the server needs for it.
@@ -104,8 +105,8 @@ class _Sorting:
             self.gone.append(name)
             return
         try:
-            job = Job.decode(value)
-        except (ValueError, KeyError, TypeError):
+            job = Job.decode(value, name)
+        except UnreadableRecordError:
             self.unreadable.append(name)
             return
         crashes = job.crashes + is_suspect

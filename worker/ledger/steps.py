@@ -149,17 +149,18 @@ def lost_call(lane: str, *, pickup_ms: int, at_most: int) -> ScriptCall:
 
 def forget_call(owner: str, names: Sequence[str]) -> ScriptCall:
     """Drop what is left of orders whose records have gone."""
-    return _call("forget", [held_key(owner), RISK_QUEUED, ROUTINE_QUEUED], [ORDER_PREFIX, *names])
+    keys = [held_key(owner), RISK_QUEUED, ROUTINE_QUEUED, *map(named_key, names)]
+    return _call("forget", keys, [ORDER_PREFIX])
 
 
 def stray_call(names: Sequence[str]) -> ScriptCall:
     """Find those of some orders that are in nobody's care."""
-    keys = [RISK_QUEUED, ROUTINE_QUEUED, WORKERS, *map(named_key, names)]
+    keys = [RISK_QUEUED, ROUTINE_QUEUED, WORKERS, BACKLOGS, *map(named_key, names)]
     return _call("stray", keys, [ORDER_PREFIX, BACKLOG_PREFIX, HELD_PREFIX, *map(str, Lane)])
 
 
 def mend_call(owner: str, name: str, unreadable: bytes, record: str, *, ttl_seconds: int, look_ms: float) -> ScriptCall:
-    """End an order whose record cannot be read, unless it is another record by now."""
+    """End an order whose record cannot be read, unless it is another one by now; an empty text: a key of another kind."""
     keys = [named_key(name), held_key(owner), RISK_QUEUED, ROUTINE_QUEUED, WATCH, EVENTS]
     return _call("mend", keys, [name, unreadable, record, ttl_seconds, int(look_ms), EVENTS_KEPT])
 

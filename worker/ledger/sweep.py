@@ -52,9 +52,7 @@ class Sweep:
         """Look at the next records. Raises RedisError."""
         cursor = await self._ledger.run("GET", SWEEP) or b"0"
         for _ in range(0, await self._records_a_second(), _AT_ONCE):
-            cursor, keys = await self._ledger.run(
-                "SCAN", cursor, "MATCH", f"{self._prefix}*", "COUNT", _AT_ONCE, "TYPE", "string"
-            )
+            cursor, keys = await self._ledger.run("SCAN", cursor, "MATCH", f"{self._prefix}*", "COUNT", _AT_ONCE)
             names = [key.decode().removeprefix(self._prefix) for key in keys]
             now = self._clock()
             for stray in await self._strays(names):

@@ -10,7 +10,7 @@ from worker.ledger.client import LedgerClient
 from worker.ledger.keys import named_key
 from worker.ledger.steps import mend_call
 from worker.observe.events import Publish, Refused
-from worker.orders.job import Job
+from worker.orders.job import Job, UnreadableRecordError
 
 __all__ = ["Unreadable"]
 
@@ -30,7 +30,9 @@ class Unreadable:
         for is lost with its record; that a cancel may have been sent is assumed.
         """
         value: bytes | None = (await self._ledger.run("MGET", named_key(name)))[0]
-        if value is None or (error := _complaint(value)) is None or not (parts := _NAME.fullmatch(name)):
+        if value is None and await self._ledger.run("EXISTS", named_key(name)):
+            value = b""  # a key of another kind
+        if value is None or (error := _complaint(value, name)) is None or not (parts := _NAME.fullmatch(name)):
             return False
         now = self._ledger.now()
         call = mend_call(
@@ -38,16 +40,16 @@ class Unreadable:
         )
         if not await self._ledger.call(call):
             return False
-        reason = f"record of {name}: cannot be read ({error!r})"
+        reason = f"record of {name}: cannot be read ({error})"
         await self._ledger.add_dead_letter(reason, value.decode(errors="replace"))
         self._publish(Refused(reason, order=name))
         return True
 
 
-def _complaint(value: bytes) -> Exception | None:
+def _complaint(value: bytes, name: str) -> UnreadableRecordError | None:
     try:
-        Job.decode(value)
-    except (ValueError, KeyError, TypeError) as error:
+        Job.decode(value, name)
+    except UnreadableRecordError as error:
         return error
     return None
 

@@ -1,17 +1,26 @@
 """One claimed order in a worker's hands: what the ledger holds of it, and what has happened since."""
 
-from typing import Any
+from types import NoneType
+from typing import Any, Final
 
 import orjson
 
-from neo_cancel.order import Lane
+from neo_cancel.order import Lane, Variety
 from neo_cancel.record import FINAL, Header, Status, split
 from worker.kotak.order_book import BookPage, Row
 from worker.orders.course import Course
 from worker.orders.finding import LookResult, find
 from worker.orders.trading_day import trading_day_begin
 
-__all__ = ["Job"]
+__all__ = ["Job", "UnreadableRecordError"]
+
+_VARIETIES, _LANES = tuple(Variety), tuple(Lane)
+_MOST_SECONDS: Final = 1e9
+_NO_RECORDS: Final = (ValueError, KeyError, TypeError, RecursionError)
+
+
+class UnreadableRecordError(ValueError):
+    """A record cannot be read, or is another order's."""
 
 
 class Job:
@@ -64,10 +73,18 @@ class Job:
             self.doubt()
 
     @classmethod
-    def decode(cls, value: bytes) -> "Job":
-        """Take a claimed record."""
-        header, document = split(value)
-        return cls(header, dict(document))
+    def decode(cls, value: bytes, name: str | None = None) -> "Job":
+        """Take a claimed record, of the order UCC:ORDER_NUMBER where `name` tells. Raises UnreadableRecordError."""
+        try:
+            header, document = split(value)
+            job = cls(header, dict(document))
+        except _NO_RECORDS as error:
+            raise UnreadableRecordError(repr(error)) from None
+        if name not in (None, job.name):
+            raise UnreadableRecordError(f"it is of {job.name}")
+        if wrong := _wrong_fields(job):
+            raise UnreadableRecordError(f"wrong {', '.join(wrong)}")
+        return job
 
     @property
     def name(self) -> str:
@@ -154,3 +171,19 @@ class Job:
     def is_final(self) -> bool:
         """The work on it has ended."""
         return self.status in FINAL
+
+
+def _wrong_fields(job: Job) -> list[str]:
+    """Name what is of a type or a value that no record has; what is wrong would stop work far from here."""
+    fits = {
+        "ucc": type(job.ucc) is str,
+        "order_number": type(job.order_number) is str,
+        "variety": job.variety in _VARIETIES,
+        "lane": job.lane in _LANES,
+        "amo": type(job.amo) is bool,
+        "trading_symbol": type(job.trading_symbol) in (str, NoneType),
+        "attempts": type(job.attempts) is int,
+        "first_sent_at": type(job.first_sent_at) in (float, int, NoneType),
+        "deadline_seconds": 0 <= job.document["deadline_seconds"] <= _MOST_SECONDS,
+    }
+    return [field for field, is_right in fits.items() if not is_right]

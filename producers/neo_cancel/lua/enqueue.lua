@@ -20,7 +20,8 @@
 -- work under way whose variety, AMO flag or symbol this request contradicts: the order book settles that.
 -- What is attached may ask for more: the record takes the more urgent lane and the later deadline, and whoever holds it is told.
 -- On a later day the number may be another order's: its record begins anew and keeps nothing but the fence, which tells old writers.
--- A record that cannot be read is one of no use: the order is accepted anew.
+-- A record that cannot be read is one of no use: the order is accepted anew, as one that may have been sent, with a fence above all
+-- that workers have. A record lives as long as the most patient of those who asked wants.
 local queue, queued, batch, backlogs, watch_list = unpack(KEYS, 1, 5)
 local ttl, lane, in_message, backlog_count = ARGV[1], ARGV[4], tonumber(ARGV[7]), tonumber(ARGV[8])
 local first_record, first_document, name_at = 6 + backlog_count, 9 + backlog_count, #ARGV[5] + 1
@@ -35,6 +36,11 @@ local function more_than(known, asked, accepted, now)
   return {lane = (is_urgent or is_more_urgent) and 'risk' or lane, until_ms = math.max(until_known, until_asked), is_risk = is_more_urgent}
 end
 
+-- Tell for how long a record must live, seconds: what is there already is not shortened.
+local function lifetime(key, is_known)
+  return is_known and math.max(ttl, redis.call('TTL', key)) or ttl
+end
+
 -- Each order's place: 0 in the message, else the number of its backlog.
 local places, last = {}, in_message
 for backlog = 1, backlog_count do
@@ -43,15 +49,15 @@ for backlog = 1, backlog_count do
 end
 
 -- All is read and judged before anything is written.
-local answers, steps, members = {}, {}, {}
+local answers, steps, members, is_there = {}, {}, {}, {}
 for i, old in ipairs(redis.call('MGET', unpack(KEYS, first_record))) do
   local document = ARGV[first_document + i - 1]
   local status, fence, owner, accepted, sent, _, before = parse(old)
   local is_old = status and is_day_over(accepted, now)
   members[i] = string.sub(KEYS[first_record + i - 1], name_at)
-  answers[i] = 0
+  answers[i], is_there[i] = 0, old
   if not status then
-    steps[i] = 'queued 0 - ' .. now .. ' 0 0 ' .. document
+    steps[i] = (old and 'queued ' .. now .. ' - ' .. now .. ' 1 0 ' or 'queued 0 - ' .. now .. ' 0 0 ') .. document
   elseif DEAD[status] and not is_old then
     answers[i] = 2
   elseif WORKING[status] and not (is_old and owner == '-') then
@@ -62,7 +68,7 @@ for i, old in ipairs(redis.call('MGET', unpack(KEYS, first_record))) do
   else
     -- Ended, but the order may still work: a new job, which knows that a cancel may have been sent before on this day.
     if is_old then sent = '0' end
-    local first = not is_old and read_document(before).first_sent_at
+    local first = not is_old and tonumber(read_document(before).first_sent_at)
     if first then document = string.sub(document, 1, -2) .. ', "first_sent_at": ' .. first .. '}' end
     steps[i] = 'queued ' .. fence .. ' - ' .. now .. ' ' .. sent .. ' 0 ' .. document
   end
@@ -70,13 +76,17 @@ end
 
 local waiting, fresh, filled, wakes = {}, {}, {}, false
 for i, name in ipairs(members) do
-  local step, place = steps[i], places[i]
+  local step, place, key = steps[i], places[i], KEYS[first_record + i - 1]
+  local lives = lifetime(key, is_there[i])
   if type(step) == 'string' then
-    redis.call('SET', KEYS[first_record + i - 1], step, 'EX', ttl)
+    redis.call('SET', key, step, 'EX', lives)
     fresh[#fresh + 1] = name
+  elseif type(step) == 'table' then
+    redis.call('SET', key, step.record, 'EX', lives)
+  else
+    redis.call('EXPIRE', key, lives)
   end
   if type(step) == 'table' then
-    redis.call('SET', KEYS[first_record + i - 1], step.record, 'KEEPTTL')
     if step.owner ~= '-' then
       tell(ARGV[6] .. step.owner, string.format('%s %s %d', name, step.more.lane, step.more.until_ms))
     end

@@ -19,9 +19,9 @@ local function now_ms()
   return time[1] * 1000 + math.floor(time[2] / 1000)
 end
 
--- Take a record apart: its six words and its document; nothing without a record.
+-- Take a record apart: its six words and its document; nothing without a record, or where its beginning or its end is none.
 local function parse(record)
-  return string.match(record or '', '^(%S+) (%d+) (%S+) (%d+) (%d) (%d+) (.*)$')
+  return string.match(record or '', '^([%l_]+) (%d+) (%S+) (%d+) (%d) (%d+) ({.*})$')
 end
 
 -- Take only the first three words off a record, which is quicker: status, fence, owner and the rest; nothing without a record.

@@ -8,7 +8,7 @@
 -- ARGV[2]  how many to take at most
 -- ARGV[3]  what a record's key has in front of the order's name
 --
--- Answers {record...}, each with its new fence and this worker as its owner; the status stays as it ended. Answers nothing for a
+-- Answers {name, record, name, record...}, each record with its new fence and this worker as its owner; the status stays as it ended. Answers nothing for a
 -- worker without a lease.
 local workers, held, taken, watch_list = unpack(KEYS)
 local worker, prefix = ARGV[1], ARGV[3]
@@ -22,6 +22,7 @@ for i, name in ipairs(due) do
   if owner == '-' and WATCHABLE[status] then
     local new = claimed(status, fence, worker, rest)
     redis.call('SET', keys[i], new, 'KEEPTTL')
+    answers[#answers + 1] = name
     answers[#answers + 1] = new
     names[#names + 1] = name
   end
