@@ -1,6 +1,7 @@
 """An order that is asked for again while it is worked on: the more urgent lane and the later deadline hold, whatever happens."""
 
 import json
+import time
 
 import pytest
 
@@ -8,7 +9,7 @@ from neo_cancel import CancelOrder, Status
 from neo_cancel.keys import named_key
 from neo_cancel.record import OrderRecord, split
 from tests.accepting import accept_call
-from tests.unit.ledger_fakes import UCC, Worker, name, order
+from tests.unit.ledger_fakes import UCC, Worker, name, number, order
 from worker.ledger.keys import BACKLOGS, EVENTS, ROUTINE_QUEUED, WATCH, backlog_key
 
 RISK_BACKLOG = backlog_key("risk", UCC)
@@ -165,3 +166,44 @@ async def test_nothing_waits_in_a_queue_for_an_order_that_only_got_more_time(wor
     await ask(worker, deadline_seconds=300)
     assert (1, [name(1)]) == (await redis.llen("routine"), await worker.names(ROUTINE_QUEUED))
     assert Status.QUEUED == OrderRecord.decode(await redis.get(named_key(name(1)))).status
+
+
+async def test_an_end_by_a_worker_whose_claim_the_server_forgot_takes_no_new_request_back(worker, redis):
+    """The record was lost with the server's last second; the order was asked for again before its old worker gave up."""
+    await ask(worker, deadline_seconds=3)
+    [job] = await worker.claim(1)
+    await redis.delete(named_key(name(1)))
+    await ask(worker, lane="risk", deadline_seconds=300)
+    await ended(worker, job, "expired")
+    assert (Status.QUEUED, ("risk", 300)) == ((await worker.record()).status, await terms(worker))
+
+
+async def test_a_final_record_says_all_that_was_asked_for(worker):
+    await ask(worker, deadline_seconds=3)
+    [job] = await worker.claim(1)
+    await ask(worker, lane="risk", deadline_seconds=300)
+    await ended(worker, job, "cancelled")
+    assert ("risk", 300) == await terms(worker)
+
+
+async def test_asking_again_shortens_no_life(worker, redis):
+    """A producer whose records live for a second had another one's deleted, with what became of it."""
+    await ask(worker)
+    [job] = await worker.claim(1)
+    await ended(worker, job, "refused")
+    hasty = accept_call([order(1)], batch=None, ttl_seconds=1)
+    await worker.client.call(hasty)
+    assert await redis.ttl(named_key(name(1))) > 500
+
+
+async def test_asking_again_prolongs_a_life(worker, redis):
+    await worker.client.call(accept_call([order(1)], batch=None, ttl_seconds=1))
+    await ask(worker)
+    assert await redis.ttl(named_key(name(1))) > 500
+
+
+async def test_a_record_with_an_odd_time_of_sending_holds_up_no_request(worker, redis):
+    document = json.dumps({"ucc": UCC, "order_number": number(1), "first_sent_at": None})
+    await redis.set(named_key(name(1)), f"unknown 3 - {int(time.time() * 1000)} 1 0 {document}")
+    assert 0 == await ask(worker)
+    assert Status.QUEUED == (await worker.record()).status

@@ -25,16 +25,16 @@ local worker, ttl, name_at = ARGV[1], ARGV[2], #ARGV[4] + 1
 local answers, released, watched, ended = {}, {}, {}, {}
 
 -- Answer what a record was asked for, the lane and until when, ms, as far as the text that a worker writes does not know it: nil for
--- nothing. Of a record that this worker claimed only what was asked for since can be unknown.
+-- nothing. Of the very job that this worker claimed only what was asked for since can be unknown.
 local function unknown_to(new, value, is_claimed)
-  if is_claimed and not string.find(value, ASKED, 1, true) then return nil end
   local _, _, _, accepted, _, _, document = parse(value)
   local _, _, _, began, _, _, told = parse(new)
+  if is_claimed and accepted == began and not string.find(value, ASKED, 1, true) then return nil end
   local there, known = read_document(document), read_document(told)
-  local is_risk = there.lane == 'risk' or type(there.asked) == 'table' and there.asked.lane == 'risk'
+  local is_risk, knows_risk = there.lane == 'risk' or type(there.asked) == 'table' and there.asked.lane == 'risk', known.lane == 'risk'
   local until_ms = known_until(there, accepted)
-  if not (is_risk and known.lane ~= 'risk' or until_ms > known_until(known, began) + 1) then return nil end
-  return {lane = is_risk and 'risk' or 'routine', until_ms = math.max(until_ms, known_until(known, began))}
+  if not (is_risk and not knows_risk or until_ms > known_until(known, began) + 1) then return nil end
+  return {lane = (is_risk or knows_risk) and 'risk' or 'routine', until_ms = math.max(until_ms, known_until(known, began))}
 end
 
 -- Put an order back that its worker would end: it is queued again, with what the ledger knew and whether it may have been sent.
