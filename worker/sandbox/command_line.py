@@ -57,23 +57,25 @@ def _add_repeatable(found: argparse.ArgumentParser, option: str, model: type[Bas
 
 
 def _field_of(model: type[BaseModel]) -> Callable[[str], tuple[str, Any]]:
-    """Read NAME=X for a model; X is JSON, and where it is none, the text itself."""
+    """Read NAME=X for a model; X is JSON, a number as Python writes it, or else the text itself."""
 
     def read(text: str) -> tuple[str, Any]:
         name, _, value = text.partition("=")
         try:
-            return name, getattr(model.model_validate({name: _json_or_text(value)}), name)
+            return name, getattr(model.model_validate({name: _value(value)}), name)
         except ValidationError as error:
             raise argparse.ArgumentTypeError(f"{name}: {error.errors()[0]['msg']}, got {value}") from error
 
     return read
 
 
-def _json_or_text(text: str) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
+def _value(text: str) -> Any:
+    for read in (json.loads, float):
+        try:
+            return read(text)
+        except ValueError:
+            continue
+    return text
 
 
 def _port(text: str) -> int:
