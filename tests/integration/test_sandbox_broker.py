@@ -7,8 +7,8 @@ import httpx
 import orjson
 import pytest
 
-from worker.sandbox.login import totp_codes
 from worker.sandbox.process import running_sandbox
+from worker.sandbox.totp import totp_codes
 
 UCC = "AB123"
 ROUTES = {"regular": "/quick/order/cancel", "bracket": "/quick/order/bo/exit", "cover": "/quick/order/co/exit"}

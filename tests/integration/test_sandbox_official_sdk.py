@@ -1,13 +1,16 @@
 """Kotak's own SDK works against the sandbox as it does against the broker."""
 
 import importlib
+import time
 
 import pytest
 import structlog
 
 from worker.sandbox.process import running_sandbox
+from worker.sandbox.totp import totp_codes
 
 UCC = "AB123"
+SECRET = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +55,26 @@ def test_the_sdk_logs_in_and_keeps_the_path_of_the_base_url(client, sandbox):
     assert "Trade" == validated["data"]["kType"]
     assert f"{sandbox.base_url}/r1" == validated["data"]["baseUrl"]
     assert {UCC: 1} == sandbox.stats()["logins"]
+
+
+def test_the_sdk_logs_in_where_every_rule_is_in_force(client, sandbox):
+    sandbox.create_account(
+        UCC,
+        mpin="123456",
+        totp_secret=SECRET,
+        access_token="access-token",
+        mobile="+919999999999",
+        mpin_attempts=1,
+        session_seconds=3600,
+        session_limit=1,
+        ip_binding="all",
+        ip_whitelist=["127.0.0.1"],
+        login_seconds=0.01,
+    )
+    client.totp_login(mobile_number="+919999999999", ucc=UCC, totp=totp_codes(SECRET, time.time(), drift=0).pop())
+    assert "Trade" == client.totp_validate(mpin="123456")["data"]["kType"]
+    (order,) = sandbox.create_orders([{"ucc": UCC}])
+    assert "Ok" == client.cancel_order(order_id=order["order_number"])["stat"]
 
 
 def test_a_wrong_mpin_gives_the_sdk_no_session(client):

@@ -5,10 +5,10 @@ import pytest
 
 from worker.sandbox.book import Book, RollingSecond, Rules
 from worker.sandbox.journal import busiest_second
-from worker.sandbox.login import totp_codes
 from worker.sandbox.numbers import OrderNumbers
 from worker.sandbox.order import Order, standing_of
 from worker.sandbox.row import row_bytes, row_of
+from worker.sandbox.totp import totp_codes
 
 
 def an_order(**changes):

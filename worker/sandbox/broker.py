@@ -4,15 +4,16 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from worker.sandbox.book import Account, Book
+from worker.sandbox.book import Account, Book, Session
 from worker.sandbox.cancelling import cancel
 from worker.sandbox.delivery import Delivery, answer
 from worker.sandbox.exchange import Effect, Exchange
 from worker.sandbox.habits import HabitBook
 from worker.sandbox.journal import CANCELS, Call, Journal
 from worker.sandbox.order import Order, Variety
+from worker.sandbox.origin import ip_of
 from worker.sandbox.page import book_page, history_page, order_page
-from worker.sandbox.reply import Reply, no_session, too_many
+from worker.sandbox.reply import Reply, foreign_session, no_session, not_whitelisted, too_many
 from worker.sandbox.wire import CancelCall, header_problem, query_problem, read_cancel, read_form, read_history
 
 __all__ = ["Broker"]
@@ -103,7 +104,7 @@ class Broker:
         return await self._delivery.perform(request, call, act)
 
     def _admit(self, request: web.Request, call: Call) -> Account | Reply:
-        """Return the account whose call this is, or the refusal that session, headers or rate ask for."""
+        """Return the account whose call this is, or the refusal that session, headers, address or rate ask for."""
         headers = request.headers
         session = self._book.sessions.get(headers.get("Auth", ""))
         account = None if session is None else self._book.accounts[session.ucc]
@@ -114,6 +115,9 @@ class Broker:
             return problem
         if account is None or session is None or not session.alive or headers.get("Sid") != session.sid:
             return no_session()
+        problem = _address_problem(account, session, ip_of(request), is_cancel=call.endpoint in CANCELS)
+        if problem is not None:
+            return problem
         if crowded:
             return too_many()
         return account if not request.query_string else query_problem(request.query) or account
@@ -129,3 +133,15 @@ class Broker:
             return None
         order.cancel_requests += 1
         return order
+
+
+def _address_problem(account: Account, session: Session, ip: str, *, is_cancel: bool) -> Reply | None:
+    rules, counts = account.rules.login, account.record.counts
+    if is_cancel and rules.ip_whitelist is not None and ip not in rules.ip_whitelist:
+        counts["not_whitelisted"] += 1
+        return not_whitelisted(rules.ip_refusal_status)
+    is_bound = rules.ip_binding == "all" or (rules.ip_binding == "orders" and is_cancel)
+    if is_bound and session.ip not in {None, ip}:
+        counts["foreign_ip"] += 1
+        return foreign_session()
+    return None

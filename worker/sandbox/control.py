@@ -62,7 +62,8 @@ class SandboxControl:
     def create_account(self, ucc: str, **rules: Any) -> SandboxSession:
         """Create an account, or replace the rules and session of one (its orders stay).
 
-        `rules`: orders_per_second, reads_per_second, mpin, totp_secret, cancel_pending_seconds, history_wrapped.
+        `rules`: orders_per_second, reads_per_second, mobile, access_token, mpin, totp_secret, cancel_pending_seconds,
+        history_wrapped, and those of LoginRules.
         """
         return SandboxSession(**self._call("POST", "accounts", {"ucc": ucc} | rules))
 
@@ -148,16 +149,36 @@ class SandboxControl:
         """Return the account's newest session; SandboxError when it has none."""
         return SandboxSession(**self._call("GET", f"sessions/{ucc}"))
 
-    def expire_session(self, ucc: str) -> None:
-        """End every session of the account."""
-        self._call("POST", "sessions/expire", {"ucc": ucc})
+    def expire_session(self, ucc: str) -> int:
+        """End every session of the account; returns how many were alive."""
+        return cast("int", self._call("POST", "sessions/expire", {"ucc": ucc})["ended"])
 
     def renew_session(self, ucc: str) -> SandboxSession:
         """End every session of the account and give it a new one, without a login."""
         return SandboxSession(**self._call("POST", "sessions/expire", {"ucc": ucc, "issue": True}))
 
+    def expire_sessions(self) -> int:
+        """End every session of every account; returns how many were alive."""
+        return cast("int", self._call("POST", "sessions/expire", {})["ended"])
+
+    def unlock(self, ucc: str) -> None:
+        """Let an account log in again that wrong MPINs have locked."""
+        self._call("POST", "accounts/unlock", {"ucc": ucc})
+
+    def logins(self, ucc: str) -> Json:
+        """Return the counts of an account's logins, as LoginRecord has them, its `sessions` alive, and `is_locked`."""
+        return cast("Json", self.all_logins()["accounts"][ucc])
+
+    def all_logins(self) -> Json:
+        """Return `accounts`, the logins of each, and `most_at_once`, the most login calls that were ever under way."""
+        return self._call("GET", "logins")
+
+    def set_clock(self, *, ahead_seconds: float = 0.0, date_ahead_seconds: float = 0.0) -> None:
+        """Set how far the broker's clock, and in addition its `Date` header, are ahead of this machine; see ClockForm."""
+        self._call("POST", "clock", {"ahead_seconds": ahead_seconds, "date_ahead_seconds": date_ahead_seconds})
+
     def reset(self) -> None:
-        """Forget everything: accounts, orders, sessions, faults, habits and calls."""
+        """Forget everything: accounts, orders, sessions, faults, habits and calls; the clock is as at the start."""
         self._call("POST", "reset")
 
     def _list(

@@ -2,28 +2,18 @@
 
 import asyncio
 import math
-from collections.abc import Awaitable, Callable
 from typing import Any
 
-import orjson
 from aiohttp import web
 from pydantic import TypeAdapter
 
-from worker.sandbox.book import Account, Book, Rules, Session
+from worker.sandbox.book import Book
 from worker.sandbox.faults import AnyFault, FaultBook
-from worker.sandbox.form import (
-    AccountForm,
-    ExpireForm,
-    Generator,
-    InputError,
-    LookupForm,
-    OrderForm,
-    StateForm,
-    parsed,
-)
+from worker.sandbox.form import Generator, InputError, LookupForm, OrderForm, StateForm, parsed
+from worker.sandbox.guard import Control, account_of, control_routes
 from worker.sandbox.habits import HabitBook, HabitsForm
 from worker.sandbox.journal import TARGETS, Journal
-from worker.sandbox.login import Login, base_url_of
+from worker.sandbox.login import Login
 from worker.sandbox.presets import PRESETS
 from worker.sandbox.truth import change, create, truth_of
 
@@ -33,8 +23,6 @@ __all__ = ["ControlApi"]
 _ORDER_LIST: TypeAdapter[list[OrderForm]] = TypeAdapter(list[OrderForm])
 _FAULT_LIST: TypeAdapter[list[AnyFault]] = TypeAdapter(list[AnyFault])
 _HABIT_LIST: TypeAdapter[list[HabitsForm]] = TypeAdapter(list[HabitsForm])
-
-_Control = Callable[[web.Request], Awaitable[Any]]
 
 
 class ControlApi:
@@ -49,8 +37,7 @@ class ControlApi:
 
     def routes(self) -> list[web.RouteDef]:
         """Return the control routes."""
-        table: list[tuple[str, str, _Control]] = [
-            ("POST", "accounts", self._create_account),
+        table: list[tuple[str, str, Control]] = [
             ("POST", "orders", self._create_orders),
             ("POST", "orders/state", self._set_state),
             ("GET", "truth", self._truth),
@@ -58,8 +45,6 @@ class ControlApi:
             ("GET", "requests", self._requests),
             ("DELETE", "requests", self._clear_requests),
             ("GET", "stats", self._stats),
-            ("POST", "sessions/expire", self._expire),
-            ("GET", "sessions/{ucc}", self._session),
             ("POST", "faults", self._add_faults),
             ("GET", "faults", self._list_faults),
             ("DELETE", "faults", self._clear_faults),
@@ -69,12 +54,7 @@ class ControlApi:
             ("GET", "presets", self._presets),
             ("POST", "reset", self._reset),
         ]
-        return [web.route(method, f"/_sandbox/{path}", _guarded(handle)) for method, path, handle in table]
-
-    async def _create_account(self, request: web.Request) -> Any:
-        form = parsed(AccountForm.model_validate, await request.read())
-        session = self._book.open_account(form.ucc, Rules(**form.model_dump(exclude={"ucc"})))
-        return _session_json(request, session)
+        return control_routes(table)
 
     async def _create_orders(self, request: web.Request) -> Any:
         wanted = parsed(_order_forms, await request.read())
@@ -87,7 +67,7 @@ class ControlApi:
 
     async def _truth(self, request: web.Request) -> Any:
         query = _query(request, {"ucc"})
-        orders = self._account(query["ucc"]).orders if "ucc" in query else self._book.orders
+        orders = account_of(self._book, query["ucc"]).orders if "ucc" in query else self._book.orders
         return {"orders": [truth_of(order) for order in orders.values()]}
 
     async def _look_up(self, request: web.Request) -> Any:
@@ -109,19 +89,9 @@ class ControlApi:
 
     async def _stats(self, _request: web.Request) -> Any:
         accounts = self._book.accounts.values()
-        return self._journal.stats() | {"logins": {account.ucc: account.logins for account in accounts}}
-
-    async def _expire(self, request: web.Request) -> Any:
-        form = parsed(ExpireForm.model_validate, await request.read())
-        self._account(form.ucc)
-        self._book.expire(form.ucc)
-        return _session_json(request, self._book.issue(form.ucc)) if form.issue else {"ucc": form.ucc}
-
-    async def _session(self, request: web.Request) -> Any:
-        session = self._account(request.match_info["ucc"]).session
-        if session is None:
-            raise InputError("ucc", request.match_info["ucc"], "must have a session; all of its sessions have expired")
-        return _session_json(request, session)
+        return self._journal.stats() | {
+            "logins": {account.ucc: account.record.counts["logins"] for account in accounts}
+        }
 
     async def _add_faults(self, request: web.Request) -> Any:
         faults = parsed(_fault_forms, await request.read())
@@ -161,26 +131,9 @@ class ControlApi:
         return {"presets": list(PRESETS)}
 
     async def _reset(self, _request: web.Request) -> Any:
-        for part in (self._book, self._journal, self._faults, self._habits, self._login):
+        for part in (self._book, self._journal, self._faults, self._habits, self._login, self._book.clock):
             part.clear()
         return {}
-
-    def _account(self, ucc: str) -> Account:
-        account = self._book.accounts.get(ucc)
-        if account is None:
-            raise InputError("ucc", ucc, "must be an account of the sandbox")
-        return account
-
-
-def _guarded(handle: _Control) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
-    async def guarded(request: web.Request) -> web.StreamResponse:
-        try:
-            payload, status = await handle(request), 200
-        except InputError as error:
-            payload, status = error.as_json(), 400
-        return web.Response(body=orjson.dumps(payload), status=status, content_type="application/json")
-
-    return guarded
 
 
 def _order_forms(payload: Any) -> list[OrderForm] | Generator:
@@ -214,7 +167,3 @@ def _since(text: str | None) -> float | None:
     if not math.isfinite(moment):
         raise InputError("since", text, "must be epoch seconds")
     return moment
-
-
-def _session_json(request: web.Request, session: Session) -> dict[str, str]:
-    return {"ucc": session.ucc, "base_url": base_url_of(request), "sid": session.sid, "auth": session.auth}

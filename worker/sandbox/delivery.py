@@ -12,6 +12,7 @@ from worker.sandbox.book import Book
 from worker.sandbox.exchange import Effect
 from worker.sandbox.faults import (
     AckOnly,
+    Alter,
     AnyFault,
     CancelBefore,
     CancelPending,
@@ -30,7 +31,7 @@ from worker.sandbox.journal import Call
 from worker.sandbox.presets import PRESETS
 from worker.sandbox.reply import Reply
 
-__all__ = ["Delivery", "answer"]
+__all__ = ["Act", "Delivery", "answer"]
 
 
 Act = Callable[[Effect], Reply]
@@ -97,6 +98,8 @@ def _reply_under(fault: AnyFault, act: Act) -> Reply:
             return act(Effect("refuse", fault.seconds, fault.reason))
         case CancelPending():
             return act(Effect("cancel", fault.seconds))
+        case Alter():
+            return fault.altered(act(_NORMAL))
         case PresetReply() if PRESETS[fault.preset].retypes_real_reply:
             return fault.retyped(act(_NORMAL))
         case CannedReply() | PresetReply() | RateLimit():

@@ -3,18 +3,20 @@
 import random
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
+import orjson
 from pydantic import AfterValidator, Field, StringConstraints
 
 from worker.sandbox.exchange import REFUSAL
 from worker.sandbox.form import Form, OrderNumber, Seconds, Ucc
 from worker.sandbox.journal import TARGETS, Call, Target
 from worker.sandbox.presets import PRESETS
-from worker.sandbox.reply import JSON, Reply, raw_reply, too_many
+from worker.sandbox.reply import JSON, Reply, json_reply, raw_reply, too_many
 
 __all__ = [
     "AckOnly",
+    "Alter",
     "AnyFault",
     "CancelBefore",
     "CancelPending",
@@ -126,6 +128,30 @@ class PresetReply(Fault):
         return Reply(self.status or real.status, real.body, real.code, preset.content_type, self.headers)
 
 
+class Alter(Fault):
+    """Carry the call out and change fields in the `data` of the real reply, at its top where it has none.
+
+    A value of None takes the field out. `{"fault": "alter", "on": "validate", "fields": {"baseUrl": "http://x.test"}}`
+    is a login that succeeds and names a wrong address.
+    """
+
+    fault: Literal["alter"]
+    fields: dict[str, Any]
+
+    def altered(self, real: Reply) -> Reply:
+        """Return the real reply with the fields changed."""
+        payload = orjson.loads(real.body)
+        if not isinstance(payload, dict):
+            return real
+        top = cast("dict[str, Any]", payload)
+        inner = top.get("data")
+        changed = cast("dict[str, Any]", inner) if isinstance(inner, dict) else top
+        changed.update(self.fields)
+        for name in [name for name, value in self.fields.items() if value is None]:
+            del changed[name]
+        return json_reply(top, status=real.status)
+
+
 class RateLimit(Fault):
     """Answer 429; `retry_after` in seconds, None leaves the header out."""
 
@@ -190,6 +216,7 @@ AnyFault = Annotated[
     | CancelBefore
     | CannedReply
     | PresetReply
+    | Alter
     | RateLimit
     | Reset
     | Stall

@@ -1,17 +1,14 @@
 """Shapes of control API input, and the one error for input that does not fit."""
 
-import base64
-import binascii
 from collections.abc import Callable
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 import orjson
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from worker.sandbox.order import Variety
 
 __all__ = [
-    "AccountForm",
     "ExpireForm",
     "Form",
     "Generator",
@@ -20,10 +17,12 @@ __all__ = [
     "OrderForm",
     "OrderNumber",
     "OrderTemplate",
+    "Rate",
     "Seconds",
     "Segment",
     "StateForm",
     "Ucc",
+    "UnlockForm",
     "parsed",
 ]
 
@@ -70,14 +69,6 @@ def parsed(validate: Callable[[Any], T], body: bytes) -> T:
         raise InputError.from_validation(error) from error
 
 
-def _base32(secret: str) -> str:
-    try:
-        base64.b32decode(secret + "=" * (-len(secret) % 8), casefold=True)
-    except (binascii.Error, ValueError):
-        raise ValueError("must be base32") from None
-    return secret
-
-
 Ucc = Annotated[str, StringConstraints(pattern=r"^[A-Z0-9]{3,16}$")]
 OrderNumber = Annotated[str, StringConstraints(pattern=r"^[0-9]{10,20}$")]
 TradingSymbol = Annotated[str, StringConstraints(pattern=r"^[A-Z0-9&-]{1,64}$")]
@@ -94,18 +85,6 @@ class Form(BaseModel):
     """Input with no unknown fields and no silent conversions."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
-class AccountForm(Form):
-    """An account to create or to replace."""
-
-    ucc: Ucc
-    orders_per_second: Rate | None = None
-    reads_per_second: Rate | None = None
-    mpin: Annotated[str, StringConstraints(pattern=r"^[0-9]{6}$")] | None = None
-    totp_secret: Annotated[str, StringConstraints(min_length=8), AfterValidator(_base32)] | None = None
-    cancel_pending_seconds: Seconds = 0.0
-    history_wrapped: bool = False
 
 
 class OrderTemplate(Form):
@@ -156,7 +135,13 @@ class LookupForm(Form):
 
 
 class ExpireForm(Form):
-    """An account whose sessions end, and whether it gets a new one."""
+    """An account whose sessions end, None means all accounts, and whether it gets a new one."""
+
+    ucc: Ucc | None = None
+    issue: bool = False
+
+
+class UnlockForm(Form):
+    """An account to unlock."""
 
     ucc: Ucc
-    issue: bool = False

@@ -10,7 +10,7 @@ __all__ = ["CANCELS", "TARGETS", "Call", "Journal", "Target"]
 
 
 Endpoint = Literal["regular", "bracket", "cover", "orders", "order", "history", "login", "validate", "client_ip"]
-Target = Endpoint | Literal["cancel", "reads", "any"]
+Target = Endpoint | Literal["cancel", "reads", "totp", "any"]
 
 CANCELS: frozenset[Endpoint] = frozenset({"regular", "bracket", "cover"})
 READS: frozenset[Endpoint] = frozenset({"orders", "order", "history"})
@@ -21,6 +21,8 @@ TARGETS: dict[str, frozenset[Endpoint]] = {
     "cancel": CANCELS,
     "reads": READS,
     "login": _LOGINS,
+    # The first of the two calls alone; the second is `validate`.
+    "totp": frozenset({"login"}),
     "any": _ALL,
 }
 

@@ -1,10 +1,7 @@
 """The broker's login: TOTP, then MPIN, then a session; and the caller's IP."""
 
-import base64
-import hashlib
-import hmac
+import asyncio
 import re
-import time
 import uuid
 from dataclasses import dataclass
 from typing import Any, cast
@@ -12,10 +9,12 @@ from typing import Any, cast
 import orjson
 from aiohttp import web
 
-from worker.sandbox.book import Account, Book, session_token
-from worker.sandbox.delivery import Delivery, answer
+from worker.sandbox.book import Account, Book
+from worker.sandbox.delivery import Act, Delivery, answer
 from worker.sandbox.exchange import Effect
 from worker.sandbox.journal import Call, Journal
+from worker.sandbox.login_record import UnderWay
+from worker.sandbox.origin import ip_of
 from worker.sandbox.reply import Reply, body_invalid, json_reply, no_session
 from worker.sandbox.wire import key_problem
 
@@ -25,7 +24,7 @@ __all__ = ["BASE_PATH", "Login", "base_url_of"]
 BASE_PATH = "/r1"
 
 _SIX_DIGITS = re.compile(r"[0-9]{6}")
-_TOTP_SECONDS = 30
+_WRONG = "Invalid credentials or TOTP."
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +36,13 @@ class View:
 
 
 class Login:
-    """Answers the login calls."""
+    """Answers the login calls. `under_way` counts those of all accounts that are known."""
 
     def __init__(self, book: Book, journal: Journal, delivery: Delivery) -> None:
         self._book = book
         self._journal = journal
         self._delivery = delivery
-        self._views: dict[str, View] = {}
+        self.clear()
 
     def routes(self) -> list[web.RouteDef]:
         """Return the login routes, the same for all accounts."""
@@ -55,7 +54,8 @@ class Login:
 
     def clear(self) -> None:
         """Forget every login that was begun."""
-        self._views = {}
+        self._views: dict[str, View] = {}
+        self.under_way = UnderWay()
 
     async def _login(self, request: web.Request) -> web.StreamResponse:
         call = self._journal.arrive("login")
@@ -63,20 +63,36 @@ class Login:
         if isinstance(fields, Reply):
             return answer(call, fields)
         call.ucc = str(fields.get("ucc"))
-        return await self._delivery.perform(request, call, lambda _: self._begin(call, fields))
+        account = self._book.accounts.get(call.ucc)
+        if account is not None:
+            account.record.counts["attempts"] += 1
+        access_token = request.headers["Authorization"]
+        return await self._perform(request, call, lambda _: self._begin(account, fields, access_token))
 
-    def _begin(self, call: Call, fields: dict[str, Any]) -> Reply:
+    async def _perform(self, request: web.Request, call: Call, act: Act) -> web.StreamResponse:
+        """Answer a call in the account's own time, and count it while it is under way."""
+        account = self._book.accounts.get(call.ucc or "")
+        if account is None:
+            return await self._delivery.perform(request, call, act)
+        with self.under_way.one_more(), account.record.under_way.one_more():
+            if account.rules.login.login_seconds:
+                await asyncio.sleep(account.rules.login.login_seconds)
+            return await self._delivery.perform(request, call, act)
+
+    def _begin(self, account: Account | None, fields: dict[str, Any], access_token: str) -> Reply:
         missing = [key for key in ("mobileNumber", "ucc", "totp") if not isinstance(fields.get(key), str)]
         if missing:
             return json_reply(
                 {"error": [{"code": "400", "message": f"Missing required field '{missing[0]}'"}]}, status=400
             )
-        account = self._book.accounts.get(call.ucc or "")
         if account is None:
             return json_reply({"stCode": 429, "errMsg": "Invalid UCC", "status": "failure"})
-        if not _accepts_totp(account, fields["totp"]):
-            return _denied("Invalid credentials or TOTP.")
-        view, token = View(account.ucc, str(uuid.uuid4())), session_token(account.ucc)
+        if not _knows(account, access_token, fields["mobileNumber"]):
+            return _denied(_WRONG)
+        if not _accepts_totp(account, fields["totp"], self._book.clock.now()):
+            return _denied(_WRONG)
+        account.record.counts["accepted"] += 1
+        view, token = View(account.ucc, str(uuid.uuid4())), self._book.token(account)
         self._views[token] = view
         return _granted({"token": token, "sid": view.sid, "kType": "View", "ucc": account.ucc})
 
@@ -90,22 +106,29 @@ class Login:
             return answer(call, fields)
         if view is None or request.headers.get("sid") != view.sid:
             return answer(call, no_session())
-        base_url = base_url_of(request)
 
         def act(_: Effect) -> Reply:
-            return self._finish(token, view, fields.get("mpin"), base_url)
+            refusal = self._refusal(token, request.headers["Authorization"], fields.get("mpin"))
+            return refusal or self._finish(token, view, ip_of(request), base_url_of(request))
 
-        return await self._delivery.perform(request, call, act)
+        return await self._perform(request, call, act)
 
-    def _finish(self, token: str, view: View, mpin: Any, base_url: str) -> Reply:
-        account = self._book.accounts.get(view.ucc)
+    def _refusal(self, token: str, access_token: str, mpin: Any) -> Reply | None:
+        view = self._views.get(token)
+        account = None if view is None else self._book.accounts.get(view.ucc)
         if account is None:
             return no_session()
-        if not _accepts_mpin(account, mpin):
-            return _denied("Invalid MPIN.")
+        if not _knows(account, access_token):
+            return _denied(_WRONG)
+        if account.is_locked:
+            account.record.counts["locked"] += 1
+            return _denied("Account is locked after too many wrong MPINs.")
+        return None if _accepts_mpin(account, mpin) else _denied("Invalid MPIN.")
+
+    def _finish(self, token: str, view: View, ip: str, base_url: str) -> Reply:
         self._views.pop(token, None)
-        account.logins += 1
-        session = self._book.issue(view.ucc)
+        self._book.accounts[view.ucc].record.counts["logins"] += 1
+        session = self._book.issue(view.ucc, ip=ip)
         granted = {"token": session.auth, "sid": session.sid, "baseUrl": base_url, "kType": "Trade"}
         return _granted(granted | {"ucc": view.ucc, "dataCenter": "E41", "hsServerId": "server4"})
 
@@ -115,7 +138,7 @@ class Login:
         call.ucc = session.ucc if session else None
         if session is None or not session.alive or request.headers.get("Sid") != session.sid:
             return answer(call, no_session())
-        payload = {"data": [{"ip": request.remote}], "stCode": 1000}
+        payload = {"data": [{"ip": ip_of(request)}], "stCode": 1000}
         return await self._delivery.perform(request, call, lambda _: json_reply(payload))
 
 
@@ -124,38 +147,27 @@ def base_url_of(request: web.Request) -> str:
     return f"{request.scheme}://{request.host}{BASE_PATH}"
 
 
-def totp_codes(secret: str, now: float) -> set[str]:
-    """Return the codes (RFC 6238, 30 s) of a base32 secret that are good at `now` (epoch seconds).
-
-    One step of drift either way is allowed.
-    """
-    key = base64.b32decode(secret + "=" * (-len(secret) % 8), casefold=True)
-    step = int(now) // _TOTP_SECONDS
-    return {_totp_code(key, step + drift) for drift in (-1, 0, 1)}
+def _knows(account: Account, access_token: str, mobile: str | None = None) -> bool:
+    """Whether the credentials are the account's; a call without a mobile number is judged by the rest."""
+    rules = account.rules
+    is_right = rules.access_token in {None, access_token} and (mobile is None or rules.mobile in {None, mobile})
+    account.record.counts["wrong_credentials"] += not is_right
+    return is_right
 
 
-def _totp_code(key: bytes, step: int) -> str:
-    digest = hmac.new(key, step.to_bytes(8, "big"), hashlib.sha1).digest()
-    start = digest[-1] & 0x0F
-    return f"{(int.from_bytes(digest[start : start + 4], 'big') & 0x7FFFFFFF) % 1_000_000:06d}"
-
-
-def _accepts_totp(account: Account, totp: str) -> bool:
-    if not _SIX_DIGITS.fullmatch(totp):
-        return False
+def _accepts_totp(account: Account, code: str, now: float) -> bool:
     secret = account.rules.totp_secret
-    if secret is None:
-        return True
-    if totp in account.used_totp or totp not in totp_codes(secret, time.time()):
+    if not _SIX_DIGITS.fullmatch(code):
+        account.record.counts["wrong_totp"] += 1
         return False
-    account.used_totp.add(totp)
-    return True
+    return secret is None or account.record.use_totp(secret, code, now, account.rules.login.totp_drift)
 
 
 def _accepts_mpin(account: Account, mpin: Any) -> bool:
-    if not isinstance(mpin, str) or not _SIX_DIGITS.fullmatch(mpin):
-        return False
-    return account.rules.mpin in {None, mpin}
+    is_right = isinstance(mpin, str) and _SIX_DIGITS.fullmatch(mpin) and account.rules.mpin in {None, mpin}
+    account.record.wrong_mpins = 0 if is_right else account.record.wrong_mpins + 1
+    account.record.counts["wrong_mpin"] += not is_right
+    return bool(is_right)
 
 
 async def _fields(request: web.Request) -> dict[str, Any] | Reply:
@@ -164,7 +176,7 @@ async def _fields(request: web.Request) -> dict[str, Any] | Reply:
     if problem is not None:
         return problem
     if not request.headers.get("Authorization"):
-        return _denied("Invalid credentials or TOTP.")
+        return _denied(_WRONG)
     try:
         fields = orjson.loads(body)
     except orjson.JSONDecodeError:

@@ -43,6 +43,11 @@ def _erred(code: int, text: str, *, status: int = 200) -> Preset:
 
 
 _OLD_ORDER = {"code": "91400", "message": "Only orders placed through the API can be cancelled through the API"}
+_LOGIN_HTML = (
+    "<!DOCTYPE html><html><head><title>Login</title></head>"
+    '<body><form action="/login" method="post"><input name="mpin"/></form></body></html>'
+)
+_NO_LOGIN = {"code": "400", "message": "Invalid credentials or TOTP."}
 _FOREIGN_IP = "unauthorized: source IP is not whitelisted for this account"
 
 PRESETS: dict[str, Preset] = {
@@ -69,8 +74,16 @@ PRESETS: dict[str, Preset] = {
     "1037": _erred(1037, "session IP does not match request IP"),
     "100008": _erred(100008, _FOREIGN_IP),
     "100008_http401": _erred(100008, _FOREIGN_IP, status=401),
+    "100008_http403": _erred(100008, _FOREIGN_IP, status=403),
     "5203": Preset(200, {"stat": "Not_Ok", "errMsg": "No Data", "stCode": 5203}),
     "login_invalid": Preset(401, {"status": "error", "message": "Invalid credentials or TOTP.", "errorCode": "401"}),
+    "login_invalid_http200": Preset(
+        200, {"status": "error", "message": "Invalid credentials or TOTP.", "errorCode": "401"}
+    ),
+    "login_wrong_mpin": Preset(401, {"status": "error", "message": "Invalid MPIN.", "errorCode": "401"}),
+    "login_error_list": Preset(200, {"error": [_NO_LOGIN]}),
+    "login_error_in_data": Preset(200, {"data": {"error": [_NO_LOGIN], "status": "failure"}}),
+    "login_html": Preset(200, _LOGIN_HTML, _HTML),
     "login_invalid_ucc": Preset(200, {"stCode": 429, "errMsg": "Invalid UCC", "status": "failure"}),
     "429_json": Preset(429, {"code": 429, "error": "Rate limit exceeded", "message": "too many request received"}),
     "900901": Preset(

@@ -12,10 +12,12 @@ __all__ = [
     "acknowledged",
     "body_invalid",
     "completed",
+    "foreign_session",
     "json_reply",
     "no_data",
     "no_session",
     "not_found",
+    "not_whitelisted",
     "raw_reply",
     "refused",
     "rows",
@@ -77,6 +79,17 @@ def body_invalid() -> Reply:
 def no_session() -> Reply:
     """Return the broker's answer to a token that it does not know or no longer accepts."""
     return json_reply({"stCode": 100022, "errMsg": "invalid session token", "stat": "Not_Ok"}, status=401)
+
+
+def foreign_session() -> Reply:
+    """Return the broker's answer to a session that is used from another address than that of its login."""
+    return json_reply({"stCode": 1037, "errMsg": "session IP does not match request IP", "stat": "Not_Ok"})
+
+
+def not_whitelisted(status: int) -> Reply:
+    """Return the broker's answer to an order call from an address that the account has not named."""
+    text = "unauthorized: source IP is not whitelisted for this account"
+    return json_reply({"stCode": 100008, "errMsg": text, "stat": "Not_Ok"}, status=status)
 
 
 def no_data() -> Reply:
