@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, SecretStr, ValidationInfo
 
-__all__ = ["Address", "Token", "as_address"]
+__all__ = ["Address", "Token", "as_address", "is_here"]
 
 _PRINTABLE: Final = re.compile(r"[ -~]+")
 
@@ -32,7 +32,7 @@ def as_address(url: str, http_hosts: Collection[str], what: str = "session") -> 
         host = None
     if not host or " " in url or not _PRINTABLE.fullmatch(url):
         raise ValueError("must be http:// or https://, a host, and perhaps a port and a path, in printable ASCII")
-    if not (url.lower().startswith("https:") or _is_here(host) or host in http_hosts):
+    if not (url.lower().startswith("https:") or is_here(host) or host in http_hosts):
         raise ValueError(
             f"must be https://, since http:// would send the {what} to {host} in clear "
             "(NEO_CANCEL_PLAIN_HTTP_HOSTS names hosts that may be spoken to so)"
@@ -45,7 +45,8 @@ def _as_session_address(url: str, about: ValidationInfo) -> str:
     return as_address(url, about.context or ()) if url else url
 
 
-def _is_here(host: str) -> bool:
+def is_here(host: str) -> bool:
+    """Tell whether a host is this machine, by a name or an address that says so itself."""
     try:
         return host == "localhost" or ip_address(host).is_loopback
     except ValueError:
