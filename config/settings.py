@@ -6,10 +6,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Final, cast
 
-from pydantic import AfterValidator, BaseModel, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, ValidationError, ValidationInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from config.session_parts import Address, Token
+from config.session_parts import Address, Token, as_address
 from neo_cancel.namespace import DEFAULT_NAMESPACE, NAMESPACE_PATTERN
 from neo_cancel.order import DEFAULT_DEADLINE_SECONDS
 
@@ -20,6 +20,7 @@ __all__ = [
     "ConfigurationError",
     "FileUnavailableError",
     "Settings",
+    "complaints_of",
     "load_accounts",
     "load_settings",
     "read_accounts",
@@ -49,6 +50,11 @@ def _as_lease(seconds: float) -> float:
             "the orders of a worker that died would end before another one may take them over"
         )
     return seconds
+
+
+def _as_login_url(url: str, about: ValidationInfo) -> str:
+    """Refuse an address that would take access tokens, codes and MPINs in clear."""
+    return as_address(url, _names(about.data.get("plain_http_hosts")), "credentials")
 
 
 class Account(BaseModel):
@@ -97,6 +103,13 @@ class Settings(BaseSettings):
     plain_http_hosts: str | None = Field(
         None, description="hosts, divided by commas, that sessions may go to over http://"
     )
+    accounts_toml: Path = Field(Path("var/accounts.toml"), description="accounts that log in, and their credentials")
+    login_url: Annotated[str, AfterValidator(_as_login_url)] = Field(
+        "https://mis.kotaksecurities.com", description="where accounts log in"
+    )
+    login_hosts: str | None = Field(
+        None, description="hosts, divided by commas, that a login may name as `baseUrl` besides the broker's own"
+    )
 
     orders_per_second: float = Field(
         8.0, ge=0, description="order calls of one account in any rolling second; 0: no limit"
@@ -142,7 +155,12 @@ class Settings(BaseSettings):
     @cached_property
     def http_hosts(self) -> Collection[str]:
         """The hosts in `plain_http_hosts`, in lower case."""
-        return frozenset(name.strip().lower() for name in (self.plain_http_hosts or "").split(",") if name.strip())
+        return _names(self.plain_http_hosts)
+
+    @cached_property
+    def trusted_hosts(self) -> Collection[str]:
+        """The hosts in `login_hosts`, in lower case."""
+        return _names(self.login_hosts)
 
     @cached_property
     def resolved_redis_url(self) -> str:
@@ -160,12 +178,16 @@ class Settings(BaseSettings):
             ) from None
 
 
+def _names(listed: str | None) -> Collection[str]:
+    return frozenset(name.strip().lower() for name in (listed or "").split(",") if name.strip())
+
+
 def load_settings() -> Settings:
     """Read the environment. Raises ConfigurationError naming the variable and the rule."""
     try:
         return Settings()  # pyright: ignore[reportCallIssue]
     except ValidationError as error:
-        raise ConfigurationError(_complaints(error, "NEO_CANCEL_")) from None
+        raise ConfigurationError(complaints_of(error, "NEO_CANCEL_")) from None
 
 
 def load_accounts(path: Path, http_hosts: Collection[str] = ()) -> dict[str, Account]:
@@ -199,7 +221,7 @@ def read_accounts(path: Path, http_hosts: Collection[str] = ()) -> tuple[dict[st
         try:
             account = Account.model_validate(about, context=http_hosts)
         except ValidationError as error:
-            complaints[ucc] = f"{where}: {_complaints(error, '')}"
+            complaints[ucc] = f"{where}: {complaints_of(error, '')}"
             continue
         if blank := account.blank_parts:
             complaints[ucc] = f"{where}: {blank[0]}: must not be blank beside a token"
@@ -208,8 +230,8 @@ def read_accounts(path: Path, http_hosts: Collection[str] = ()) -> tuple[dict[st
     return accounts, complaints
 
 
-def _complaints(error: ValidationError, prefix: str) -> str:
-    """Name each wrong part and its rule, without the value: it may be a token."""
+def complaints_of(error: ValidationError, prefix: str) -> str:
+    """Name each wrong part of what pydantic refused, and its rule, without the value: it may be a token."""
     complaints = [
         f"{prefix}{'.'.join(map(str, part['loc'])).upper() if prefix else '.'.join(map(str, part['loc']))}: {part['msg']}"
         for part in error.errors(include_input=False, include_url=False)

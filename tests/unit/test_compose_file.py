@@ -11,6 +11,8 @@ from worker.ops.commands import flower_command, node_health_command, redis_argum
 
 COMPOSE = read_compose()
 SERVICES = COMPOSE["services"]
+OURS = {"NEO_CANCEL_REDIS_URL", "NEO_CANCEL_ACCOUNTS_FILE", "NEO_CANCEL_ACCOUNTS_TOML"}
+"""What a container has an address or a path of its own for."""
 
 
 def test_the_services_are_the_ones_that_the_readme_names():
@@ -162,7 +164,7 @@ def test_the_sandbox_is_started_only_when_asked_for():
 def test_a_setting_that_nobody_sets_has_its_default_in_a_container_too(service, monkeypatch):
     """The number of threads among them: no command line sets it."""
     defaults, ours = Settings(), environment(SERVICES[service], {})
-    for name in ours.keys() - {"NEO_CANCEL_REDIS_URL", "NEO_CANCEL_ACCOUNTS_FILE"}:
+    for name in ours.keys() - OURS:
         monkeypatch.setenv(name, ours[name])
     assert defaults == Settings()
     assert "NEO_CANCEL_THREADS" in SERVICES[service]["environment"]
@@ -173,9 +175,8 @@ def test_every_setting_of_the_readme_reaches_a_worker(service):
     names = [f"NEO_CANCEL_{name.upper()}" for name in Settings.model_fields]
     given = dict.fromkeys(names, "set")
     reached = environment(SERVICES[service], given)
-    ours = {"NEO_CANCEL_REDIS_URL", "NEO_CANCEL_ACCOUNTS_FILE"}
     assert sorted(names) == sorted(reached)
-    assert {"set"} == {value for name, value in reached.items() if name not in ours}
+    assert {"set"} == {value for name, value in reached.items() if name not in OURS}
 
 
 def test_every_setting_in_the_file_is_a_setting():

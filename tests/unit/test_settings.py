@@ -31,12 +31,27 @@ def test_a_setting_comes_from_its_variable(monkeypatch):
         ("ORDERS_PER_SECOND", "-1"),
         ("LOG_LEVEL", "LOUD"),
         ("VERIFY", "maybe"),
+        ("LOGIN_URL", "mis.kotaksecurities.com"),
+        ("LOGIN_URL", "http://sandbox:8765"),
     ],
 )
 def test_a_wrong_setting_is_refused_by_the_name_of_its_variable(monkeypatch, name, value):
     monkeypatch.setenv(f"NEO_CANCEL_{name}", value)
     with pytest.raises(ConfigurationError, match=f"^NEO_CANCEL_{name}: "):
         load_settings()
+
+
+@pytest.mark.parametrize("url", ["http://Sandbox:8765", "http://127.0.0.1:8765", "https://broker"])
+def test_credentials_go_in_clear_only_to_this_machine_and_to_hosts_that_are_named(monkeypatch, url):
+    monkeypatch.setenv("NEO_CANCEL_PLAIN_HTTP_HOSTS", "sandbox")
+    monkeypatch.setenv("NEO_CANCEL_LOGIN_URL", url)
+    assert url == load_settings().login_url
+
+
+def test_the_hosts_that_a_login_may_name_are_in_small_letters(monkeypatch):
+    monkeypatch.setenv("NEO_CANCEL_LOGIN_HOSTS", "Sandbox, broker.test,")
+    assert {"sandbox", "broker.test"} == load_settings().trusted_hosts
+    assert not Settings(login_hosts=None).trusted_hosts
 
 
 @pytest.mark.parametrize("lease", ["20.5", "90", "inf"])
