@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Final, cast
 
-from pydantic import AfterValidator, BaseModel, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from config.session_parts import Address, Token
@@ -138,6 +138,19 @@ class Settings(BaseSettings):
 
     threads: int = Field(64, ge=1, description="messages in work at once in one process")
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
+
+    session_keys: SecretStr | None = Field(
+        None, description="keys that seal sessions in Redis, divided by commas, the newest first"
+    )
+    session_key_file: Path | None = Field(None, description="a file of such keys, one a line, in their place")
+    login_cool_down: float = Field(
+        45.0, ge=0, description="between the beginnings of two logins of an account, over all workers"
+    )
+    warm_at: str = Field(
+        "08:30",
+        pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$",
+        description="from this time on, in India on weekdays, sessions are made before they are needed",
+    )
 
     @cached_property
     def http_hosts(self) -> Collection[str]:
