@@ -122,11 +122,11 @@ class LoginAt:
 
 
 class Process:
-    """What one worker process has of sessions, on a connection of its own."""
+    """What one worker process has of sessions, on a connection of its own: to a URL, or a client that is there."""
 
     def __init__(
         self,
-        url: str,
+        url: str | Any,
         broker: Broker,
         book: Book,
         *,
@@ -140,7 +140,9 @@ class Process:
         policy, server = policy or LoginPolicy(), Server()
         self.events: list[Any] = []
         self.place, self.broker, self.book = place, broker, book
-        redis = connect_async(url, socket_timeout_seconds=2.0, greet=server.greet)
+        redis = url
+        if isinstance(url, str):
+            redis = connect_async(url, socket_timeout_seconds=2.0, greet=server.greet)
         self.ledger = LedgerClient(redis, server, self.events.append)
         vault = None if key is None else Vault([SecretStr(one) for one in key.split(",")])
         self.store = SessionStore(self.ledger, vault, policy, host=host)

@@ -99,7 +99,7 @@ def _code_of(credentials: Credentials, codes: TotpSource, *, has_input: bool) ->
         line = None
 
     async def ask() -> str:
-        return line or await asyncio.to_thread(_typed, credentials.ucc)
+        return await asyncio.to_thread(_typed, credentials.ucc) if line is None else line
 
     return ask
 

@@ -9,7 +9,14 @@ import redis as redis_py
 from tests.session_stand import HERE, KEY, THERE, Account, Book, Broker, Process, RefusedLoginError, Trouble
 from worker.kotak.replies import NoSessionError
 from worker.ledger.keys import login_key, session_key
-from worker.observe.login_events import LoggedIn, LoginFailed, LoginNeeded, LoginStopped, TooManyPlaces
+from worker.observe.login_events import (
+    LoggedIn,
+    LoginFailed,
+    LoginNeeded,
+    LoginStopped,
+    SessionsNotShared,
+    TooManyPlaces,
+)
 from worker.sessions.policy import LoginPolicy
 from worker.sessions.stored import Full, Granted, Stopped, Stored, Wait
 from worker.sessions.vault import new_key
@@ -259,6 +266,9 @@ async def test_no_session_is_in_clear_in_redis_and_a_stranger_s_key_opens_none(p
     assert [] == [secret for secret in ("sid-secret", "auth-secret", "broker.test") if secret in everything]
     stranger = processes(broker, key=new_key())
     assert [None] == [stored.session for stored in await stranger.store.find("AB123")]
+    assert isinstance(await stranger.renewal.renew(AB123), Wait)  # the login of a moment ago keeps its distance
+    [told] = stranger.named(SessionsNotShared)
+    assert told.text.endswith("is sealed with a key that this process does not have")
 
 
 async def test_a_key_is_rotated_without_a_login(processes):

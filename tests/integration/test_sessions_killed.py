@@ -8,7 +8,6 @@ import redis
 
 from worker.ledger.keys import login_key
 
-
 BEGUN, LOGGED_IN, KEPT = 5, 7, 10
 """The steps before which a login is noted in Redis, is known to the broker, and its session is in Redis."""
 

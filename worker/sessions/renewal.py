@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from worker.observe.events import Event, Publish
-from worker.observe.login_events import LoggedIn, LoginFailed
+from worker.observe.login_events import LoggedIn, LoginFailed, SessionsNotShared
 from worker.sessions.policy import LoginPolicy
 from worker.sessions.ports import Credentials, LogsIn, NewSession, TotpSource
 from worker.sessions.store import SessionStore
@@ -87,6 +87,7 @@ class Renewal:
             if isinstance(answer, list):
                 if usable := [stored for stored in answer if self._store.is_usable(stored)]:
                     return usable[0]
+                self._tell_sealed(credentials.ucc, answer)
                 useless.update(stored.fence for stored in answer)
             elif isinstance(answer, Wait) and answer.why == "login":
                 await self._sleep(min(least, answer.seconds))
@@ -101,6 +102,11 @@ class Renewal:
         async with self._logins:
             answer = await self._store.lease(credentials, useless, is_person=is_person)
             return await self._attempt(credentials, answer.fence, code) if isinstance(answer, Granted) else answer
+
+    def _tell_sealed(self, ucc: str, found: list[Stored]) -> None:
+        if self._store.is_shared and (makers := [stored.made_by for stored in found if stored.session is None]):
+            text = f"a session of {ucc} that {makers[0]} made is sealed with a key that this process does not have"
+            self._publish(SessionsNotShared(text, "give the same keys to all hosts"))
 
     async def _attempt(
         self, credentials: Credentials, fence: int, code: Callable[[], Awaitable[str]]
