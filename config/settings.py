@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Final, cast
 
-from pydantic import AfterValidator, BaseModel, Field, ValidationError, ValidationInfo
+from pydantic import AfterValidator, BaseModel, Field, SecretStr, ValidationError, ValidationInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from config.session_parts import Address, Token, as_address
@@ -60,10 +60,9 @@ def _as_login_url(url: str, about: ValidationInfo) -> str:
 class Account(BaseModel):
     """One client account. `base_url` is what the broker's login reply gave; `sid` and `auth` are the session's tokens.
 
-    `base_url` is https, except to this machine and to hosts that are given as the validation's context.
-
-    An account whose `sid` and `auth` are blank has no session. `orders_per_second`, `verify` and `watch_refused` override the
-    process's settings; None takes those. A rate of 0 is no limit.
+    `base_url` is https, except to this machine and to hosts that are given as the validation's context. An account
+    whose `sid` and `auth` are blank has no session. `orders_per_second`, `verify` and `watch_refused`
+    override the process's settings; None takes those. A rate of 0 is no limit.
     """
 
     model_config = {"extra": "forbid", "frozen": True}
@@ -152,6 +151,19 @@ class Settings(BaseSettings):
     threads: int = Field(64, ge=1, description="messages in work at once in one process")
     log_level: str = Field("INFO", pattern="^(DEBUG|INFO|WARNING|ERROR)$")
 
+    session_keys: SecretStr | None = Field(
+        None, description="keys that seal sessions in Redis, divided by commas, the newest first"
+    )
+    session_key_file: Path | None = Field(None, description="a file of such keys, one a line, in their place")
+    login_cool_down: float = Field(
+        45.0, ge=0, description="between the beginnings of two logins of an account, over all workers"
+    )
+    warm_at: str = Field(
+        "08:30",
+        pattern="^([01][0-9]|2[0-3]):[0-5][0-9]$",
+        description="from this time on, in India on weekdays, sessions are made before they are needed",
+    )
+
     @cached_property
     def http_hosts(self) -> Collection[str]:
         """The hosts in `plain_http_hosts`, in lower case."""
@@ -202,7 +214,6 @@ def read_accounts(path: Path, http_hosts: Collection[str] = ()) -> tuple[dict[st
     """Read the accounts file: the accounts that can be used, and what is wrong with accounts in it, never a token.
 
     `http_hosts` may be spoken to without TLS, besides this machine.
-
     An account with one token blank and the other not is among both: it has no session, which may not be meant. Raises
     ConfigurationError where no account can be read, FileUnavailableError where the file is missing or cannot be opened.
     """

@@ -86,7 +86,7 @@ async def test_a_newer_producer_s_fields_live_through_a_whole_life_in_the_ledger
         await second.lease.renew()
         assert 1 == await second.recovery.run_pass()
         message = json.loads(await client.rpop("routine"))
-        assert [{"ucc": "AB123", "order_number": ORDER.order_number, "lane": "routine"}] == _orders_of(message)
+        assert NEWER.items() <= _orders_of(message)[0].items()
         await second.take(json.dumps(message).encode())
         second.tasks[0].status = Status.CANCELLED
         assert await second.finish(second.tasks[0])

@@ -4,7 +4,7 @@ from dataclasses import FrozenInstanceError
 
 import pytest
 
-from worker.observe import events
+from worker.observe import events, login_events
 from worker.observe.log import LINES, log_subscriber
 
 ENDED = events.Ended("AB123:251015000123456", "cancelled", 1, batch="b1", verified=True)
@@ -34,7 +34,11 @@ def written(event, level=20):
 
 
 def test_every_kind_of_event_has_its_line():
-    kinds = {kind for kind in vars(events).values() if isinstance(kind, type) and issubclass(kind, events.Event)}
+    kinds = {
+        kind
+        for kind in (vars(events) | vars(login_events)).values()
+        if isinstance(kind, type) and issubclass(kind, events.Event)
+    }
     assert kinds - {events.Event} == set(LINES)
 
 

@@ -18,6 +18,9 @@ NAMES = {
     "nc:backlog:LANE:UCC": keys.backlog_key("LANE", "UCC"),
     "nc:front:LANE": keys.front_key("LANE"),
     "nc:pace:UCC": keys.pace_key("UCC"),
+    "nc:session:UCC": keys.session_key("UCC"),
+    "nc:login:UCC": keys.login_key("UCC"),
+    "nc:egress:HOST": keys.egress_key("HOST"),
 }
 
 

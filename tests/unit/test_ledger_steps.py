@@ -38,7 +38,7 @@ def claim(server, *names: str, lane: str = "routine", worker: str = "w1", at_mos
 
 def put_back(server, number: int, *, fence: int = 1, owner: str = "w1", crashes: int = 0, to_end: bool = False) -> int:
     """Put one order back into the routine queue, as recovery does for a dead worker."""
-    orders = [PutBack("AB123", order(number).order_number, fence)]
+    orders = [PutBack("AB123", order(number).order_number, fence, json.dumps(order(number).to_wire()))]
     call = requeue_call(lane="routine", owner=owner, orders=orders, why="died", crashes=crashes, to_end=to_end)
     return run(server, call)
 

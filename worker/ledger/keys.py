@@ -20,6 +20,11 @@ nc:dead_letters           list        about 10,000       messages, orders and re
 nc:counters               hash        permanent          what happened how often, over all workers
 nc:pace:UCC               string      seconds            when an account sent, over all workers, and what holds it back
 nc:read:UCC               string      seconds            when an account's book may be read next, over all workers
+nc:session:UCC            hash        the sessions' own  for each egress address "fence made_ms expires_ms maker sealed"
+nc:login:UCC              hash        30 days            an account's logins: lease, fence, cool-down, failures; nothing secret
+nc:sessions               sorted set  two days           accounts by when they last got a session
+nc:places                 sorted set  a day              egress addresses by when a worker there was last seen
+nc:egress:HOST            string      a week             a host's egress address
 
 These are the names of the default namespace. A name is a Key; the client that sends it puts the service's own namespace in
 (neo_cancel/namespace.py): `desk:order:...` and the queues `desk:risk`, `desk:routine` in the namespace `desk`.
@@ -60,17 +65,21 @@ __all__ = [
     "HELD_PREFIX",
     "ORDER_PREFIX",
     "PERMANENT",
+    "PLACES",
     "RISK_QUEUED",
     "ROUTINE_QUEUED",
+    "SESSIONS",
     "SWEEP",
     "TAKEN_PREFIX",
     "URGENT_PREFIX",
     "WATCH",
     "WORKERS",
     "backlog_key",
+    "egress_key",
     "front_key",
     "held_key",
     "leader_key",
+    "login_key",
     "named_key",
     "next_read_key",
     "order_key",
@@ -78,6 +87,7 @@ __all__ = [
     "place_of_backlog",
     "queue_key",
     "queued_key",
+    "session_key",
     "taken_key",
     "urgent_key",
 ]
@@ -88,6 +98,8 @@ DEAD_LETTERS_KEPT: Final = 10_000
 SWEEP: Final = Key("nc:sweep")
 DEAD_LETTERS: Final = Key("nc:dead_letters")
 COUNTERS: Final = Key("nc:counters")
+SESSIONS: Final = Key("nc:sessions")
+PLACES: Final = Key("nc:places")
 BACKLOG_PREFIX: Final = Key("nc:backlog:")
 HELD_PREFIX: Final = Key("nc:held:")
 TAKEN_PREFIX: Final = Key("nc:taken:")
@@ -131,3 +143,18 @@ def next_read_key(ucc: str) -> Key:
 def pace_key(ucc: str) -> Key:
     """Name what an account sent lately, and what holds it back."""
     return Key(f"nc:pace:{ucc}")
+
+
+def session_key(ucc: str) -> Key:
+    """Name an account's sessions."""
+    return Key(f"nc:session:{ucc}")
+
+
+def login_key(ucc: str) -> Key:
+    """Name what is known of an account's logins."""
+    return Key(f"nc:login:{ucc}")
+
+
+def egress_key(host: str) -> Key:
+    """Name the address from which the broker sees a host."""
+    return Key(f"nc:egress:{host}")

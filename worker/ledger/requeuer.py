@@ -1,9 +1,12 @@
 """Orders go back into their queues: their worker died or let go, or their message is gone."""
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
+from neo_cancel.errors import InvalidOrderError
+from neo_cancel.order import CancelOrder
 from neo_cancel.parcels import CHUNK_SIZE
 from neo_cancel.record import Status
 from neo_cancel.scripts import ScriptCall
@@ -114,7 +117,7 @@ class _Sorting:
             self.poison.append(job)
             return
         group = _Group(job.lane, int(is_suspect), name if crashes >= MOST_CRASHES - 1 else "")
-        self.groups.setdefault(group, []).append(PutBack(job.ucc, job.order_number, job.fence))
+        self.groups.setdefault(group, []).append(PutBack(job.ucc, job.order_number, job.fence, _asked_for(job)))
 
     def calls(self, owner: str, why: str) -> Iterator[ScriptCall]:
         """Make the calls, in this order: each message goes in front of the one before, so suspects come first."""
@@ -129,3 +132,16 @@ class _Sorting:
                     crashes=group.crashes,
                     to_end=bool(group.alone),
                 )
+
+
+def _asked_for(job: Job) -> str:
+    """Write an order for a message, as it is asked for by now: should its record be lost, a worker writes it anew from that.
+
+    A record may hold what no producer could ask for, such as what the book corrected. Then the order is only named: a claim
+    takes what the record says.
+    """
+    try:
+        CancelOrder.from_wire(job.document)
+    except InvalidOrderError:
+        return json.dumps({"ucc": job.ucc, "order_number": job.order_number, "lane": job.lane})
+    return json.dumps(job.document)

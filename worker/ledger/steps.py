@@ -1,6 +1,5 @@
 """The workers' atomic steps in the ledger: a function for each Lua script, whose head explains keys, arguments and answer."""
 
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -79,11 +78,12 @@ class Asked(NamedTuple):
 
 
 class PutBack(NamedTuple):
-    """One order to put back: its account and number, and the fence its record must still have."""
+    """One order to put back: its account and number, the fence its record must still have, and its JSON text for the message."""
 
     ucc: str
     order_number: str
     fence: int
+    document: str
 
 
 def _call(script: str, keys: Sequence[Key], arguments: Sequence[Any]) -> ScriptCall:
@@ -171,13 +171,11 @@ def requeue_call(
     """Put orders back into a queue; `owner` is the worker that held them, "-" for none.
 
     `why` is died, released or lost; `crashes` is added to each order's count. They go to the queue's front, because they
-    have waited already, or `to_end`. The message only names them, since a claim takes what the records say: a record may hold
-    what no producer could ask for.
+    have waited already, or `to_end`.
     """
     texts: dict[str, list[str]] = {}
     for order in orders:
-        named = {"ucc": order.ucc, "order_number": order.order_number, "lane": lane}
-        texts.setdefault(order.ucc, []).append(json.dumps(named))
+        texts.setdefault(order.ucc, []).append(order.document)
     before, after = envelope(lane=lane, orders=texts)
     fixed = [queue_key(lane), queued_key(lane), held_key(owner), WATCH]
     fields = [before, after, why, crashes, owner, "end" if to_end else "front", ORDER_PREFIX]

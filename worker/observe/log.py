@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Final, Protocol
 
-from worker.observe import events
+from worker.observe import events, login_events
 from worker.observe.events import Event, Publish
 
 __all__ = ["LINES", "Line", "Log", "log_subscriber"]
@@ -42,8 +42,16 @@ class Line:
     to_do: str | None = None
 
 
+_FAR_SECONDS: Final = 5.0
+"""A clock that is further off may make codes that the broker refuses."""
+
+
 def _always_error(_: Event) -> int:
     return _ERROR
+
+
+def _is_far(seconds: float | None) -> bool:
+    return seconds is not None and abs(seconds) >= _FAR_SECONDS
 
 
 LINES: Final[Mapping[type[Event], Line]] = {
@@ -63,6 +71,12 @@ LINES: Final[Mapping[type[Event], Line]] = {
     events.AccountSlowed: Line("account slowed down"),
     events.AccountsUnreadable: Line("accounts file not readable", _always_error),
     events.AccountsExposed: Line("accounts file open to others", lambda _: _WARNING),
+    login_events.LoggedIn: Line("logged in", lambda event: _WARNING if _is_far(event.clock_ahead_seconds) else _INFO),
+    login_events.LoginFailed: Line("login failed", _always_error),
+    login_events.LoginStopped: Line("no login any more: wrong credentials", _always_error),
+    login_events.LoginNeeded: Line("login needed: a person must type a code", _always_error),
+    login_events.TooManyPlaces: Line("account not served from here", _always_error),
+    login_events.SessionsNotShared: Line("sessions are not shared", lambda _: _WARNING),
     events.LeaseTaken: Line("lease taken"),
     events.LeaseLost: Line("lease lost: orders are left to other workers", _always_error, "none"),
     events.LedgerAway: Line("ledger away", _always_error, "check Redis"),
