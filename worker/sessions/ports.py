@@ -1,7 +1,7 @@
 """What the sessions' room needs of the accounts and of the broker's login."""
 
 from collections.abc import Collection
-from typing import Protocol
+from typing import Any, Protocol
 
 from pydantic import SecretStr
 
@@ -77,8 +77,8 @@ class NewSession(Protocol):
 class LogsIn(Protocol):
     """The broker's login."""
 
-    async def log_in(self, credentials: Credentials, code: str) -> NewSession:
-        """Log in once, with all its calls.
+    async def log_in(self, credentials: Any, code: str) -> NewSession:
+        """Log in once, with all its calls; the credentials are the book's, with more in them than this room knows.
 
         What it raises is a failed attempt. An error's `kind`, an Enum, says by its name what went wrong: `WRONG_...` for
         credentials that the broker refused, `NOT_WHITELISTED`, `TRANSIENT` or another; `code` and `text` are the broker's.
