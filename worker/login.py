@@ -9,6 +9,7 @@ Exit codes: 0 logged in, 1 the broker refused, 2 wrong usage, settings or accoun
 import argparse
 import asyncio
 import getpass
+import os
 import re
 import sys
 from collections.abc import Awaitable, Callable, Sequence
@@ -18,9 +19,18 @@ from typing import Final
 
 from redis.exceptions import RedisError
 
+from config.log import configure_logging
 from config.settings import ConfigurationError, Settings, load_settings
+from neo_cancel.connection import connect_async
 from neo_cancel.errors import InvalidOrderError
+from neo_cancel.namespace import Namespace
+from worker.accounts.book import AccountsBook
+from worker.kotak.transport import BrokerTransport
 from worker.ledger.client import LedgerClient
+from worker.ledger.server import Server
+from worker.observe.events import publisher
+from worker.observe.log import log_subscriber
+from worker.sessions.assembly import open_logins
 from worker.sessions.ports import EXTERNAL, Credentials, TotpSource
 from worker.sessions.renewal import Renewal, Renewed
 from worker.sessions.stored import Full, Stored, Wait
@@ -55,7 +65,13 @@ class _WrongCodeError(Exception):
 
 def _open_desk(settings: Settings, ucc: str) -> Desk:
     """Make the collaborators; in the event loop. Raises ConfigurationError."""
-    raise ConfigurationError(f"account {ucc}: there is no broker's login to {settings.namespace} here")
+    publish = publisher(log_subscriber(configure_logging(settings.log_level)))
+    book, server = AccountsBook(settings.accounts_toml, os.environ, publish), Server()
+    book.read_if_there()
+    redis = connect_async(settings.resolved_redis_url, greet=server.greet)
+    client = LedgerClient(redis, server, publish, Namespace(settings.namespace))
+    logins = open_logins(settings, client, BrokerTransport(), publish, are_wanted=True)
+    return Desk(book.of(ucc), logins.renewal, logins.codes, client)
 
 
 def main(arguments: Sequence[str] | None = None, open_desk: Callable[[Settings, str], Desk] = _open_desk) -> int:

@@ -1,6 +1,7 @@
 """The composition root: settings become collaborators, once per process."""
 
 import contextlib
+import os
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -12,10 +13,12 @@ from redis.exceptions import RedisError
 from config.settings import Settings
 from neo_cancel.connection import connect_async
 from neo_cancel.namespace import Namespace
+from worker.accounts.book import AccountsBook
 from worker.accounts.file import AccountsFile
 from worker.accounts.policies import Policies
 from worker.accounts.rates import Rates
 from worker.accounts.sessions import FileSessions
+from worker.accounts.wishes import AccountWishes
 from worker.dispatch.backlogs import Backlogs
 from worker.dispatch.capacity import Capacity
 from worker.dispatch.dispatcher import Dispatcher
@@ -39,6 +42,9 @@ from worker.orders.policy import CancelPolicy
 from worker.orders.ports import Broker
 from worker.orders.router import Router, World
 from worker.orders.trading_day import is_day_over
+from worker.sessions.assembly import open_logins
+from worker.sessions.shared_sessions import SharedSessions
+from worker.sessions.warmth import Warmth, seconds_of_day
 
 if TYPE_CHECKING:
     import redis.asyncio
@@ -50,6 +56,8 @@ _WATCH_SECONDS: Final = 1.0
 _PASS_SECONDS: Final = 0.5
 _SWEEP_SECONDS: Final = 1.0
 _IDLE_SECONDS: Final = 2.0
+_SESSIONS_SECONDS: Final = 1.0
+_WARM_SECONDS: Final = 20.0
 _FILE_SECONDS: Final = 0.5
 """A change of the accounts file holds within about a second: half of it may pass until it is seen, and sends under way end."""
 
@@ -59,6 +67,8 @@ class Parts:
     """The collaborators that the runtime speaks to. All belong to one event loop."""
 
     accounts: AccountsFile
+    book: AccountsBook
+    sessions: SharedSessions
     ledger: LedgerRoom
     broker: Broker
     router: Router
@@ -85,13 +95,24 @@ class Parts:
             ("watch list", _WATCH_SECONDS, self.dispatcher.take_watched),
             ("orphaned backlogs", _WATCH_SECONDS, self.backlogs.adopt),
             ("accounts file", _FILE_SECONDS, self.accounts.watch),
+            ("accounts with credentials", _FILE_SECONDS, self.book.watch),
+            ("sessions", _SESSIONS_SECONDS, self._look_for_sessions),
+            ("warm sessions", _WARM_SECONDS, self._warmth(settings.warm_at).tick),
             ("idle accounts", _IDLE_SECONDS, self.router.forget_idle),
             # Not with the heartbeat: thousands of notes to write would hold it up, and the lease would run out.
             ("notes", settings.lease, ledger.notes.write),
         ]
 
+    async def _look_for_sessions(self) -> None:
+        if self.book.all():
+            await self.sessions.look()
+
+    def _warmth(self, warm_at: str) -> Warmth:
+        return Warmth(self.sessions, self.book, begins=seconds_of_day(warm_at), clock=self.ledger.client.now)
+
     async def close(self) -> None:
         """End the lease and close every connection."""
+        self.sessions.close()
         with contextlib.suppress(RedisError, OSError):
             await self.ledger.lease.sign_off()
         self.router.close()
@@ -126,10 +147,17 @@ def wire(
     """
     file, server = AccountsFile(settings.accounts_file, publish, settings.http_hosts), Server()
     file.read_if_there()  # before the first order: a rate that is not known yet cannot be kept
-    rates, policies = Rates(file, settings.orders_per_second), Policies(file, _policy(settings))
+    book = AccountsBook(settings.accounts_toml, os.environ, publish)
+    book.read_if_there()
+    wishes = AccountWishes(book, file)
+    rates, policies = Rates(wishes, settings.orders_per_second), Policies(wishes, _policy(settings))
     base, namespace = _Base(settings, publish, rates, policies), Namespace(settings.namespace)
     ledger = _ledger(base, LedgerClient(connect(settings, server), server, publish, namespace), lambda: in_hand)
-    broker = _broker(settings, file, publish)
+    transport = BrokerTransport()
+    logins = open_logins(settings, ledger.client, transport, publish, are_wanted=bool(book.all()))
+    sessions = SharedSessions(logins.store, logins.renewal, book, FileSessions(file), publish)
+    book.subscribe(sessions.forget)
+    broker = _broker(settings, transport, sessions, publish)
     router = _router(base, ledger, broker)
     capacity = Capacity(settings.account_orders_at_once, rates.of, router.queues.first_sends)
     probation = Probation(ledger.claims, router.take)
@@ -147,17 +175,17 @@ def wire(
         begun=begun,
         publish=publish,
     )
-    return Parts(file, ledger, broker, router, probation, backlogs, dispatcher)
+    return Parts(file, book, sessions, ledger, broker, router, probation, backlogs, dispatcher)
 
 
-def _broker(settings: Settings, file: AccountsFile, publish: Publish) -> Broker:
+def _broker(settings: Settings, transport: BrokerTransport, sessions: SharedSessions, publish: Publish) -> Broker:
     timeouts = Timeouts(
         connect=settings.connect_timeout,
         read=settings.read_timeout,
         total=settings.call_timeout,
         book=settings.book_timeout,
     )
-    return Gateway(KotakClient(BrokerTransport(), timeouts), FileSessions(file), publish)
+    return Gateway(KotakClient(transport, timeouts), sessions, publish)
 
 
 def _policy(settings: Settings) -> CancelPolicy:

@@ -2,9 +2,8 @@
 
 from dataclasses import replace
 
-from config.settings import Account
 from neo_cancel.record import Status
-from worker.accounts.file import AccountsFile
+from worker.accounts.wishes import Wishes, WishesOf
 from worker.orders.policy import CancelPolicy
 
 __all__ = ["Policies"]
@@ -17,7 +16,7 @@ class Policies:
     an order that is under way keeps the policy that it began with (Course).
     """
 
-    def __init__(self, file: AccountsFile, default: CancelPolicy) -> None:
+    def __init__(self, file: WishesOf, default: CancelPolicy) -> None:
         self._file, self._default = file, default
         self._policies: dict[str, CancelPolicy] = {}
         self._kinds: dict[tuple[bool | None, bool | None], CancelPolicy] = {}  # ten thousand accounts share a few
@@ -35,7 +34,7 @@ class Policies:
         # What blocks an account passes: an order that ended so is sent when it has.
         return status in (Status.UNKNOWN, Status.BLOCKED) or (status is Status.REFUSED and self.of(ucc).watch_refused)
 
-    def _made_of(self, account: Account | None) -> CancelPolicy:
+    def _made_of(self, account: Wishes | None) -> CancelPolicy:
         if account is None:
             return self._default
         wishes = account.verify, account.watch_refused

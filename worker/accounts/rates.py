@@ -1,6 +1,6 @@
 """The accounts' order rates."""
 
-from worker.accounts.file import AccountsFile
+from worker.accounts.wishes import WishesOf
 
 __all__ = ["Rates"]
 
@@ -8,7 +8,7 @@ __all__ = ["Rates"]
 class Rates:
     """Order calls per second: an account's own figure, else `default`. 0 is no limit."""
 
-    def __init__(self, file: AccountsFile, default: float) -> None:
+    def __init__(self, file: WishesOf, default: float) -> None:
         self._file, self._default = file, default
         self._rates: dict[str, float] = {}
         file.subscribe(self._rates.clear)
