@@ -1,7 +1,6 @@
 """The composition root: settings become collaborators, once per process."""
 
 import contextlib
-import os
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -13,12 +12,10 @@ from redis.exceptions import RedisError
 from config.settings import Settings
 from neo_cancel.connection import connect_async
 from neo_cancel.namespace import Namespace
-from worker.accounts.book import AccountsBook
-from worker.accounts.file import AccountsFile
+from worker.accounts.assembly import Accounts, open_accounts
 from worker.accounts.policies import Policies
 from worker.accounts.rates import Rates
 from worker.accounts.sessions import FileSessions
-from worker.accounts.wishes import AccountWishes
 from worker.dispatch.backlogs import Backlogs
 from worker.dispatch.capacity import Capacity
 from worker.dispatch.dispatcher import Dispatcher
@@ -38,7 +35,6 @@ from worker.ledger.steps import read_call
 from worker.observe.events import Publish, Superseded
 from worker.orders.account_queue import QueuePolicy
 from worker.orders.job import Job
-from worker.orders.policy import CancelPolicy
 from worker.orders.ports import Broker
 from worker.orders.router import Router, World
 from worker.orders.trading_day import is_day_over
@@ -66,8 +62,7 @@ _FILE_SECONDS: Final = 0.5
 class Parts:
     """The collaborators that the runtime speaks to. All belong to one event loop."""
 
-    accounts: AccountsFile
-    book: AccountsBook
+    accounts: Accounts
     sessions: SharedSessions
     ledger: LedgerRoom
     broker: Broker
@@ -94,8 +89,8 @@ class Parts:
             ("strays", _SWEEP_SECONDS, ledger.sweep.put_back),
             ("watch list", _WATCH_SECONDS, self.dispatcher.take_watched),
             ("orphaned backlogs", _WATCH_SECONDS, self.backlogs.adopt),
-            ("accounts file", _FILE_SECONDS, self.accounts.watch),
-            ("accounts with credentials", _FILE_SECONDS, self.book.watch),
+            ("accounts file", _FILE_SECONDS, self.accounts.file.watch),
+            ("accounts with credentials", _FILE_SECONDS, self.accounts.book.watch),
             ("sessions", _SESSIONS_SECONDS, self._look_for_sessions),
             ("warm sessions", _WARM_SECONDS, self._warmth(settings.warm_at).tick),
             ("idle accounts", _IDLE_SECONDS, self.router.forget_idle),
@@ -104,11 +99,11 @@ class Parts:
         ]
 
     async def _look_for_sessions(self) -> None:
-        if self.book.all():
+        if self.accounts.book.all():
             await self.sessions.look()
 
     def _warmth(self, warm_at: str) -> Warmth:
-        return Warmth(self.sessions, self.book, begins=seconds_of_day(warm_at), clock=self.ledger.client.now)
+        return Warmth(self.sessions, self.accounts.book, begins=seconds_of_day(warm_at), clock=self.ledger.client.now)
 
     async def close(self) -> None:
         """End the lease and close every connection."""
@@ -145,21 +140,12 @@ def wire(
 
     `begun`: see Dispatcher. `connect` makes the ledger's client, which greets each new connection through the Server.
     """
-    file, server = AccountsFile(settings.accounts_file, publish, settings.http_hosts), Server()
-    file.read_if_there()  # before the first order: a rate that is not known yet cannot be kept
-    book = AccountsBook(settings.accounts_toml, os.environ, publish)
-    book.read_if_there()
-    wishes = AccountWishes(book, file)
-    rates, policies = Rates(wishes, settings.orders_per_second), Policies(wishes, _policy(settings))
-    base, namespace = _Base(settings, publish, rates, policies), Namespace(settings.namespace)
+    accounts, server = open_accounts(settings, publish), Server()
+    base, namespace = _Base(settings, publish, accounts.rates, accounts.policies), Namespace(settings.namespace)
     ledger = _ledger(base, LedgerClient(connect(settings, server), server, publish, namespace), lambda: in_hand)
-    transport = BrokerTransport()
-    logins = open_logins(settings, ledger.client, transport, publish, are_wanted=bool(book.all()))
-    sessions = SharedSessions(logins.store, logins.renewal, book, FileSessions(file), publish)
-    book.subscribe(sessions.forget)
-    broker = _broker(settings, transport, sessions, publish)
+    broker, sessions = _broker(base, accounts, ledger.client)
     router = _router(base, ledger, broker)
-    capacity = Capacity(settings.account_orders_at_once, rates.of, router.queues.first_sends)
+    capacity = Capacity(settings.account_orders_at_once, accounts.rates.of, router.queues.first_sends)
     probation = Probation(ledger.claims, router.take)
     in_hand = InHand(router, capacity, probation, day_is_over=partial(_day_is_over, ledger))
     backlogs = Backlogs(ledger.claims, in_hand, capacity, publish, look_seconds=settings.lease / 3)
@@ -175,27 +161,22 @@ def wire(
         begun=begun,
         publish=publish,
     )
-    return Parts(file, book, sessions, ledger, broker, router, probation, backlogs, dispatcher)
+    return Parts(accounts, sessions, ledger, broker, router, probation, backlogs, dispatcher)
 
 
-def _broker(settings: Settings, transport: BrokerTransport, sessions: SharedSessions, publish: Publish) -> Broker:
+def _broker(base: _Base, accounts: Accounts, client: LedgerClient) -> tuple[Broker, SharedSessions]:
+    settings, publish, transport = base.settings, base.publish, BrokerTransport()
     timeouts = Timeouts(
         connect=settings.connect_timeout,
         read=settings.read_timeout,
         total=settings.call_timeout,
         book=settings.book_timeout,
     )
-    return Gateway(KotakClient(transport, timeouts), sessions, publish)
-
-
-def _policy(settings: Settings) -> CancelPolicy:
-    return CancelPolicy(
-        window=settings.verification_window,
-        verify=settings.verify,
-        backoff=settings.backoff,
-        backoff_most=settings.backoff_most,
-        watch_refused=settings.watch_refused,
-    )
+    logins = open_logins(settings, client, transport, publish, are_wanted=bool(accounts.book.all()))
+    others = FileSessions(accounts.file)
+    sessions = SharedSessions(logins.store, logins.renewal, accounts.book, others, publish)
+    accounts.book.subscribe(sessions.forget)
+    return Gateway(KotakClient(transport, timeouts), sessions, publish), sessions
 
 
 def _ledger(base: _Base, client: LedgerClient, in_hand: Callable[[], InHand]) -> LedgerRoom:

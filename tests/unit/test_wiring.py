@@ -84,7 +84,7 @@ async def test_the_accounts_file_is_read_before_the_first_order(desk):
     desk.write_accounts(CD456={"base_url": "http://127.0.0.1:1", "sid": "s", "auth": "a", "orders_per_second": 2})
     parts = desk.wire()
     (desk.folder / "accounts.json").unlink()
-    assert (2, []) == (parts.accounts.of("CD456").orders_per_second, desk.events)
+    assert (2, []) == (parts.accounts.file.of("CD456").orders_per_second, desk.events)
     await parts.close()
 
 

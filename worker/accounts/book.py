@@ -44,8 +44,8 @@ class AccountsBook:
     def read_if_there(self) -> None:
         """Read the file at the start; that there is none is no complaint."""
         if self._path.exists():
-            self._stamps = self._stamps_now()
             self._take(read_accounts_toml(self._path, self._environ))
+            self._stamps = self._stamps_now()
 
     async def watch(self) -> None:
         """See whether a file has changed; if one has, read them, in a thread: ten thousand accounts take half a second."""
