@@ -1,6 +1,5 @@
 """Settings from the environment (NEO_CANCEL_...) and the accounts file, read once where a process starts."""
 
-import json
 from collections.abc import Collection
 from functools import cached_property
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Annotated, Any, Final, cast
 from pydantic import AfterValidator, BaseModel, Field, SecretStr, ValidationError, ValidationInfo
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from config.lenient_json import read_leniently
 from config.session_parts import Address, Token, as_address
 from neo_cancel.namespace import DEFAULT_NAMESPACE, NAMESPACE_PATTERN
 from neo_cancel.order import DEFAULT_DEADLINE_SECONDS
@@ -218,7 +218,7 @@ def read_accounts(path: Path, http_hosts: Collection[str] = ()) -> tuple[dict[st
     ConfigurationError where no account can be read, FileUnavailableError where the file is missing or cannot be opened.
     """
     try:
-        read: Any = json.loads(path.read_text())
+        read: Any = read_leniently(path)
     except OSError as error:
         raise FileUnavailableError(f"accounts file {path}: {error.strerror}") from None
     except (ValueError, RecursionError) as error:

@@ -128,6 +128,31 @@ async def test_a_wrong_account_goes_on_as_it_was_and_the_others_are_read(desk):
     assert "auth-2" not in told.error
 
 
+GOOD = b'{"base_url": "https://broker", "sid": "sid-2", "auth": "auth-2"}'
+BAD = [
+    GOOD.replace(b"auth-2", b"auth\n-2"),
+    GOOD.replace(b"auth-2", b"auth\xff-2"),
+    GOOD.replace(b"auth-2", b"auth\\ud800"),
+    GOOD[:-1] + b', "orders_per_second": ' + b"9" * 5000 + b"}",
+]
+
+
+@pytest.mark.parametrize("bad", BAD)
+async def test_what_no_text_should_hold_is_the_fault_of_its_account_alone(desk, bad):
+    """A line break in a token made the whole file one that is no JSON: no account had a session."""
+    desk.path.write_bytes(b'{"AB123": ' + bad + b', "CD456": ' + GOOD + b"}")
+    assert NEW == await desk.sessions.current("CD456")
+    with pytest.raises(NoSessionError):
+        await desk.sessions.current("AB123")
+    [told] = desk.events
+    assert "account AB123: " in told.error
+
+
+async def test_a_file_may_begin_with_a_mark(desk):
+    desk.path.write_bytes(b"\xef\xbb\xbf" + b'{"CD456": ' + GOOD + b"}")
+    assert NEW == await desk.sessions.current("CD456")
+
+
 async def test_a_file_that_is_not_there_is_told(desk):
     desk.path.unlink()
     with pytest.raises(NoSessionError):
