@@ -70,7 +70,8 @@ def _open_desk(settings: Settings, ucc: str) -> Desk:
     book.read_if_there()
     redis = connect_async(settings.resolved_redis_url, greet=server.greet)
     client = LedgerClient(redis, server, publish, Namespace(settings.namespace))
-    logins = open_logins(settings, client, BrokerTransport(), publish, are_wanted=True)
+    logins = open_logins(settings, client, BrokerTransport(), publish)
+    logins.want()
     return Desk(book.of(ucc), logins.renewal, logins.codes, client)
 
 

@@ -172,9 +172,12 @@ def _broker(base: _Base, accounts: Accounts, client: LedgerClient) -> tuple[Brok
         total=settings.call_timeout,
         book=settings.book_timeout,
     )
-    logins = open_logins(settings, client, transport, publish, are_wanted=bool(accounts.book.all()))
+    logins = open_logins(settings, client, transport, publish)
+    if accounts.book.all():
+        logins.want()
     others = FileSessions(accounts.file)
     sessions = SharedSessions(logins.store, logins.renewal, accounts.book, others, publish)
+    accounts.book.subscribe(logins.want)
     accounts.book.subscribe(sessions.forget)
     return Gateway(KotakClient(transport, timeouts), sessions, publish), sessions
 

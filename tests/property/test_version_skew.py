@@ -12,7 +12,7 @@ from neo_cancel import CancelOrder, CancelProducer, Status
 from neo_cancel.keys import named_key
 from neo_cancel.record import OrderRecord, split
 from tests.accepting import accept_call
-from tests.property.test_ledger_machine import Worker
+from tests.property.ledger_worker import Worker
 from worker.consuming.envelope import Message, read
 from worker.orders.job import Job
 
@@ -28,10 +28,6 @@ unknown = st.dictionaries(
     ),
     max_size=4,
 )
-
-
-def _orders_of(message):
-    return json.loads(message["body"])[0][0]["orders"]
 
 
 @given(unknown)
@@ -77,19 +73,18 @@ async def test_a_newer_producer_s_fields_live_through_a_whole_life_in_the_ledger
         await client.eval(call.script.text, len(call.keys), *call.keys, *fixed, newer)
         first, second = Worker(client), Worker(client)
         await first.take(await client.rpop("routine"))
-        first.notes.note(first.tasks[0], Status.VERIFYING)
+        first.room.notes.note(first.tasks[0], Status.VERIFYING)
         for _ in range(2):
-            await first.notes.write()
-        await first.claims.release(first.tasks)
+            await first.room.notes.write()
+        await first.room.claims.release(first.tasks)
         await first.take(await client.rpop("routine"))
-        await client.zadd("nc:workers", {first.lease.worker: 1})
-        await second.lease.renew()
-        assert 1 == await second.recovery.run_pass()
+        await client.zadd("nc:workers", {first.id: 1})
+        await second.room.lease.renew()
+        assert 1 == await second.room.recovery.run_pass()
         message = json.loads(await client.rpop("routine"))
-        assert NEWER.items() <= _orders_of(message)[0].items()
+        assert NEWER.items() <= json.loads(message["body"])[0][0]["orders"][0].items()
         await second.take(json.dumps(message).encode())
-        second.tasks[0].status = Status.CANCELLED
-        assert await second.finish(second.tasks[0])
+        assert await second.finish(second.tasks[0], Status.CANCELLED)
         _, document = split(await client.get(named_key(NAME)))
     assert NEWER.items() <= document.items()
     with CancelProducer(redis_url) as producer:

@@ -28,22 +28,26 @@ class Logins:
     store: SessionStore
     renewal: Renewal
     codes: TotpCodes
+    publish: Publish
+
+    def want(self) -> None:
+        """Share sessions on this host at least: some account logs in. For sessions that are shared this does nothing."""
+        if not self.store.is_shared:
+            self.store.share(local_vault(Path(tempfile.gettempdir()) / f"neo-cancel-{os.getuid()}"))
+            text = "no session key is set: other hosts cannot use the sessions made here"
+            to_do = "python -m worker.session_key FILE, then NEO_CANCEL_SESSION_KEY_FILE=FILE"
+            self.publish(SessionsNotShared(text, to_do))
 
 
 def open_logins(
-    settings: Settings, ledger: LedgerClient, transport: httpx.AsyncBaseTransport, publish: Publish, *, are_wanted: bool
+    settings: Settings, ledger: LedgerClient, transport: httpx.AsyncBaseTransport, publish: Publish
 ) -> Logins:
-    """Make them. `are_wanted`: some account logs in, so that a missing key is worth a word. Raises ConfigurationError."""
+    """Make them; nothing is written anywhere before they are wanted. Raises ConfigurationError."""
     policy = LoginPolicy(cool_down_seconds=settings.login_cool_down)
     vault = open_vault(settings.session_keys, settings.session_key_file)
-    if vault is None:
-        vault = local_vault(Path(tempfile.gettempdir()) / f"neo-cancel-{os.getuid()}")
-        if are_wanted:
-            text = "no session key is set: other hosts cannot use the sessions made here"
-            publish(SessionsNotShared(text, "python -m worker.session_key FILE, then NEO_CANCEL_SESSION_KEY_FILE=FILE"))
     store = SessionStore(ledger, vault, policy, host=this_host())
     login = KotakLogin(
         transport, url=settings.login_url, trusted_hosts=settings.trusted_hosts, http_hosts=settings.http_hosts
     )
     codes = TotpCodes()
-    return Logins(store, Renewal(store, login, codes, policy, publish), codes)
+    return Logins(store, Renewal(store, login, codes, policy, publish), codes, publish)

@@ -45,6 +45,10 @@ class SessionStore:
         """Whether other processes can use the sessions that this one makes."""
         return self._vault is not None
 
+    def share(self, vault: Vault | None) -> None:
+        """Seal sessions from now on, where that was not possible yet."""
+        self._vault = self._vault or vault
+
     async def find(self, ucc: str) -> list[Stored]:
         """List the sessions of an account that have not ended, for whatever address, the newest first."""
         await self._ask_for_place()
