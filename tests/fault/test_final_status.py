@@ -130,11 +130,17 @@ def test_a_blocked_account_stops_and_the_book_decides(rig, producer, ucc, preset
 
 def test_an_ip_mismatch_is_mended_by_a_session_of_this_machine(rig, producer, ucc):
     """1037 once, a new session in the accounts file: the order goes on."""
-    # The worker holds a session; then somebody writes another one (here the same, at another spelling of its address).
+    # The worker holds a session; then, while its cancel is under way, somebody writes another one (here the same, at another
+    # spelling of its address). Written earlier, it might be seen before the cancel, which would then be refused with the new one.
     producer.enqueue(asked(ucc, rig.make(ucc))).wait(PATIENT)
-    rig.put(ucc, rig.accounts[ucc] | {"base_url": rig.accounts[ucc]["base_url"] + "/"})
+    rig.sandbox.add_fault("delay", on="cancel", ucc=ucc, seconds=1.0, times=1)
     rig.sandbox.add_fault("preset", on="cancel", ucc=ucc, preset="1037", times=1)
-    record = producer.enqueue(asked(ucc, rig.make(ucc))).wait(PATIENT)
+    handle = producer.enqueue(asked(ucc, rig.make(ucc)))
+    wait_until(
+        lambda: len(rig.sandbox.requests(ucc=ucc, endpoint="cancel")) == 2, "the cancel", timeout_seconds=PATIENT
+    )
+    rig.put(ucc, rig.accounts[ucc] | {"base_url": rig.accounts[ucc]["base_url"] + "/"})
+    record = handle.wait(PATIENT)
     assert (Status.CANCELLED, 2) == (record.status, record.attempts)
 
 
